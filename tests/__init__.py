@@ -1,0 +1,1 @@
+"""The tests of pluct-ledger; `conftest.py` tells which fixtures there are."""
