@@ -1,0 +1,66 @@
+"""pluct-ledger: an embeddable credit ledger over the host's own SQLAlchemy engine.
+
+`Ledger` keeps accounts with credits, `TokenVendor` sells signed tokens for them, `ApiKeyRegistry` knows the partners who may
+add some. `commands` holds what `Ledger.apply` takes, `migrations` creates the tables, `sqlite` prepares an SQLite engine.
+"""
+
+from pluct_ledger import commands, errors
+from pluct_ledger.domain.accounts import Account, Balance
+from pluct_ledger.domain.entries import Entry, Receipt, Share
+from pluct_ledger.domain.pages import Page
+from pluct_ledger.domain.verification import Finding, VerifyReport
+from pluct_ledger.errors import (
+    AccountClosed,
+    AccountExists,
+    AccountFrozen,
+    AccountNotFound,
+    ApiKeyExists,
+    ApiKeyNotFound,
+    BalanceLimitExceeded,
+    Contended,
+    Corrupted,
+    EntryNotFound,
+    IdempotencyMismatch,
+    InsufficientCredit,
+    InvalidArgument,
+    OutcomeUnknown,
+    PluctError,
+    Refused,
+    SchemaMismatch,
+    TokenUnavailable,
+)
+from pluct_ledger.ledger import Ledger
+
+__all__ = [
+    "Account",
+    "AccountClosed",
+    "AccountExists",
+    "AccountFrozen",
+    "AccountNotFound",
+    "ApiKeyExists",
+    "ApiKeyNotFound",
+    "Balance",
+    "BalanceLimitExceeded",
+    "Contended",
+    "Corrupted",
+    "Entry",
+    "EntryNotFound",
+    "Finding",
+    "IdempotencyMismatch",
+    "InsufficientCredit",
+    "InvalidArgument",
+    "Ledger",
+    "OutcomeUnknown",
+    "Page",
+    "PluctError",
+    "Receipt",
+    "Refused",
+    "SchemaMismatch",
+    "Share",
+    "TokenUnavailable",
+    "VerifyReport",
+    "commands",
+    "errors",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The rules, and nothing else: no SQL, clock, randomness, logging or environment."""
