@@ -1,13 +1,16 @@
 """pluct-ledger: an embeddable credit ledger over the host's own SQLAlchemy engine.
 
-`Ledger` keeps accounts with credits, `TokenVendor` sells signed tokens for them, `ApiKeyRegistry` knows the partners who may
-add some. `commands` holds what `Ledger.apply` takes, `migrations` creates the tables, `sqlite` prepares an SQLite engine.
+`Ledger` keeps accounts with credits, `TokenVendor` sells signed tokens for them, `ApiKeyRegistry` knows the partners
+who may add some. `commands` holds what `Ledger.apply` takes, `migrations` creates the tables, `sqlite` prepares an
+SQLite engine.
 """
 
 from pluct_ledger import commands, errors
 from pluct_ledger.domain.accounts import Account, Balance
 from pluct_ledger.domain.entries import Entry, Receipt, Share
 from pluct_ledger.domain.pages import Page
+from pluct_ledger.domain.signing_keys import SigningKeys
+from pluct_ledger.domain.tokens import TokenCheck, TokenCode, VendedToken
 from pluct_ledger.domain.verification import Finding, VerifyReport
 from pluct_ledger.errors import (
     AccountClosed,
@@ -30,6 +33,7 @@ from pluct_ledger.errors import (
     TokenUnavailable,
 )
 from pluct_ledger.ledger import Ledger
+from pluct_ledger.token_vendor import TokenVendor
 
 __all__ = [
     "Account",
@@ -57,7 +61,12 @@ __all__ = [
     "Refused",
     "SchemaMismatch",
     "Share",
+    "SigningKeys",
+    "TokenCheck",
+    "TokenCode",
     "TokenUnavailable",
+    "TokenVendor",
+    "VendedToken",
     "VerifyReport",
     "commands",
     "errors",

@@ -5,19 +5,28 @@ Internal to the package: hosts use `Ledger`, which hands its desk to whoever mus
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import uuid4
 
 from pluct_ledger.domain.arguments import micros_of
 from pluct_ledger.domain.decisions import Names
+from pluct_ledger.domain.entries import Receipt
 from pluct_ledger.domain.idempotency import key_hash_of
 from pluct_ledger.domain.intents import Intent, intent_of, keyed
 from pluct_ledger.doors import Door
 
 Clock = Callable[[], datetime]
+
+
+Hook = Callable[[tuple[Receipt, ...]], None]
+"""Called after a commit of our own with the receipts that it made; not for replays, not in borrowed transactions."""
+
+_log: Final = logging.getLogger("pluct_ledger")
 
 
 def utc_now() -> datetime:
@@ -33,12 +42,14 @@ class Desk:
         door: where transactions come from: our own, or the host's.
         clock: returns the present instant as an aware datetime.
         max_amount: the largest amount of one command.
+        hooks: called after each commit of our own.
     """
 
     door: Door
     names: Names
     clock: Clock
     max_amount: int
+    hooks: tuple[Hook, ...] = ()
 
     def now(self) -> int:
         """Return the clock's instant in microseconds.
@@ -63,6 +74,17 @@ class Desk:
             key = uuid4().hex
             return keyed(intent, key, key_hash_of(key), made=True)
         return intent
+
+    def tell(self, outcomes: Iterable[object]) -> None:
+        """Tell the hooks what a transaction of our own has committed; what they do cannot undo it."""
+        if not (self.door.own and self.hooks):
+            return
+        receipts = tuple(made for made in outcomes if isinstance(made, Receipt) and not made.replayed)
+        for hook in self.hooks if receipts else ():
+            try:
+                hook(receipts)
+            except Exception:  # noqa: BLE001 - the commit stands, and the caller is owed its receipt
+                _log.exception("a hook failed after a commit")
 
 
 def _salt() -> bytes:

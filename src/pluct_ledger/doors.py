@@ -115,7 +115,7 @@ class BorrowedDoor:
         self._host = host
         self._tables = tables
 
-    def write(self, job: Job[T], *, keys: tuple[str, ...] = ()) -> T:  # noqa: ARG002 - the host retries, with its keys
+    def write(self, job: Job[T], *, keys: tuple[str, ...] = ()) -> T:
         """Run `job` on the host's connection; a refusal leaves nothing behind.
 
         Raises:

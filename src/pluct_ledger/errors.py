@@ -59,7 +59,9 @@ class PluctError(Exception):
     @property
     def facts(self) -> dict[str, Any]:
         """The error's typed facts by name, for logs and JSON."""
-        return {name: value for name, value in self.__dict__.items() if not (name == "index" and value is None)}
+        return {
+            name: value for name, value in self.__dict__.items() if not (name == "index" and value is None)
+        }
 
 
 def _restored(kind: type[PluctError], args: tuple[Any, ...], facts: dict[str, Any]) -> PluctError:
@@ -143,7 +145,7 @@ class InsufficientCredit(Refused):
 
 
 class BalanceLimitExceeded(Refused):
-    """The entry would carry a balance or a running total out of the range that every database and JSON reader keeps exact."""
+    """The entry would carry a balance or a running total beyond what is kept exact everywhere."""
 
     code = "balance_limit_exceeded"
 
@@ -210,7 +212,9 @@ class Contended(PluctError):
 
     code = "contended"
 
-    def __init__(self, message: str = "other transactions were in the way; retry the whole transaction") -> None:
+    def __init__(
+        self, message: str = "other transactions were in the way; retry the whole transaction"
+    ) -> None:
         super().__init__(message)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Self, Unpack
+from typing import Any, Self, Unpack
 
 from sqlalchemy import Engine
 
-from pluct_ledger.desk import Clock, Desk, utc_now
+from pluct_ledger.desk import Clock, Desk, Hook, utc_now
 from pluct_ledger.domain.accounts import Account, account_of, check_asset, check_book
 from pluct_ledger.domain.arguments import MAX_AMOUNT, MAX_BATCH, check_amount, check_flag
 from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer, WriteOptions
@@ -23,18 +22,13 @@ from pluct_ledger.storage.schema import tables_in
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 from pluct_ledger.storage.writes import Plan, perform
 
-Hook = Callable[[tuple[Receipt, ...]], None]
-"""Called after a commit of our own with the receipts that it made; not for replays, not in borrowed transactions."""
-
-_log: Final = logging.getLogger("pluct_ledger")
-
 
 class Ledger(Reading):
     """Accounts with credits in the host's own database.
 
-    Immutable, and safe to share between threads and across a fork. Each write is one transaction of its own; `using` joins
-    the host's instead. Every write takes the keywords of `commands.Write`: ``idempotency_key, kind, reason, actor,
-    metadata, event_at``. Errors are documented in the order in which they are raised.
+    Immutable, and safe to share between threads and across a fork. Each write is one transaction of its own; `using`
+    joins the host's instead. Every write takes the keywords ``idempotency_key, kind, reason, actor, metadata,
+    event_at`` (see `commands.Write`). Errors are documented in the order in which they are raised.
 
     Args:
         engine: the host's SQLAlchemy engine: SQLite, PostgreSQL or MariaDB.
@@ -63,15 +57,14 @@ class Ledger(Reading):
         names = Names(check_book(book), check_asset(asset))
         check_amount(max_amount, most=MAX_AMOUNT, name="max_amount")
         self._tables = tables_in(schema)
-        self._hooks = tuple(hooks)
-        super().__init__(Desk(OwnDoor(engine, self._tables), names, clock, max_amount))
+        super().__init__(Desk(OwnDoor(engine, self._tables), names, clock, max_amount, tuple(hooks)))
 
     def using(self, host: Host) -> Self:
         """Return this ledger inside the host's open transaction.
 
         Nothing is begun, committed, rolled back, flushed or retried on it. A refusal leaves nothing behind and the
-        transaction usable. Receipts are provisional until the host commits; hooks are not called. Where several commands
-        belong together, one `apply_many` takes its locks in an order that cannot deadlock.
+        transaction usable. Receipts are provisional until the host commits; hooks are not called. Where several
+        commands belong together, one `apply_many` takes its locks in an order that cannot deadlock.
 
         Args:
             host: a Session, scoped_session or Connection.
@@ -240,22 +233,12 @@ class Ledger(Reading):
 
         keys = tuple(intent.key for intent in intents if intent.key is not None)
         plan = self.desk.door.write(job, keys=keys)
-        if self.desk.door.own and self._hooks:
-            self._tell(plan)
+        self.desk.tell(plan.outcomes)
         return plan
-
-    def _tell(self, plan: Plan) -> None:
-        receipts = tuple(made for made in plan.outcomes if isinstance(made, Receipt) and not made.replayed)
-        for hook in self._hooks if receipts else ():
-            try:
-                hook(receipts)
-            except Exception:  # the commit stands: what a hook does with it cannot undo it
-                _log.exception("a hook failed after a commit")
 
     def _at(self, desk: Desk) -> Self:
         other = object.__new__(type(self))
         other._tables = self._tables
-        other._hooks = self._hooks
         Reading.__init__(other, desk)
         return other
 

@@ -244,7 +244,9 @@ class Reading:
         )
         shown = records[:limit]
         following = str(shown[-1].seq) if len(records) > limit else None
-        return Page(tuple(entry_of(record, owner=owner, names=self.desk.names) for record in shown), following)
+        return Page(
+            tuple(entry_of(record, owner=owner, names=self.desk.names) for record in shown), following
+        )
 
     def _entries_of_book(self, limit: int, before: str | None, wanted: Filter) -> Page[Entry]:
         cursor = None if before is None else _cursor_of(before)

@@ -15,9 +15,9 @@ _SYNCHRONOUS: Final = ("FULL", "NORMAL")
 def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str = "FULL") -> Engine:
     """Configure an engine before its first connection; configuring it twice changes nothing.
 
-    Sets write-ahead logging (readers and the writer don't wait for each other), foreign keys, recursive triggers and the
-    busy timeout on every new connection, and begins transactions itself: IMMEDIATE, so that a transaction that will write
-    never has to become one half-way; those that the ledger only reads in begin DEFERRED.
+    Sets write-ahead logging (readers and the writer don't wait for each other), foreign keys, recursive triggers and
+    the busy timeout on every new connection, and begins transactions itself: IMMEDIATE, so that a transaction that
+    will write never has to become one half-way; those that the ledger only reads in begin DEFERRED.
 
     Args:
         engine: an engine of the dialect ``sqlite`` with the standard library's driver.

@@ -153,7 +153,9 @@ def check_asset(asset: object) -> str:
     return check_name(asset, "asset", most_bytes=MAX_BOOK_BYTES)
 
 
-def empty_account(book: str, owner: str, asset: str, *, opened_at: int, metadata: str | None = None) -> AccountState:
+def empty_account(
+    book: str, owner: str, asset: str, *, opened_at: int, metadata: str | None = None
+) -> AccountState:
     """Return the state of an account without entries."""
     return AccountState(
         account_id=account_id_of(book, owner, asset),
@@ -194,7 +196,7 @@ def fold(state: AccountState, entry: EntryRecord) -> AccountState:
 
 
 _SIDES: Final[dict[Counter, Callable[[AccountState, int], AccountState]]] = {
-    Counter.NONE: lambda state, amount: state,
+    Counter.NONE: lambda state, _amount: state,
     Counter.ISSUED: lambda state, amount: replace(state, issued=state.issued + amount),
     Counter.SPENT: lambda state, amount: replace(state, spent=state.spent - amount),
     Counter.EXPIRED: lambda state, amount: replace(state, expired=state.expired - amount),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pluct_ledger.errors import InvalidArgument
 
 MAX_AMOUNT: Final = 2**53 - 1
-"""The largest amount and the largest balance: the last integer that every JSON reader keeps exact (RFC 8259, section 6)."""
+"""The largest amount and balance: the last integer that every JSON reader keeps exact (RFC 8259, section 6)."""
 
 MAX_NAME_BYTES: Final = 255
 MAX_BOOK_BYTES: Final = 64
@@ -52,8 +52,10 @@ def check_change(amount: object, *, most: int, name: str = "signed_amount") -> i
     return amount
 
 
-def check_text(text: object, name: str, *, most_bytes: int | None = None, most_chars: int | None = None) -> str:
-    """Return `text` if it is storable as it is on every backend: text without NUL or lone surrogates, within its bound."""
+def check_text(
+    text: object, name: str, *, most_bytes: int | None = None, most_chars: int | None = None
+) -> str:
+    """Return `text` if every backend can store it as it is: no NUL, no lone surrogates, within its bound."""
     if type(text) is not str:
         raise InvalidArgument(name, f"text is required, not {type(text).__name__}")
     if most_chars is not None and len(text) > most_chars:

@@ -23,8 +23,8 @@ class Write:
     """What every write takes.
 
     Attributes:
-        idempotency_key: the caller's name for this intent, once per intent, 1..255 bytes, unique in the account; a repeat
-            returns the first receipt and moves nothing.
+        idempotency_key: the caller's name for this intent, once per intent, 1..255 bytes, unique in the account; a
+            repeat returns the first receipt and moves nothing.
         kind: the host's word for the entry, ``[a-z][a-z0-9_]{0,63}``; the operation's name unless said.
         reason: text for people, up to 500 characters.
         actor: who did it, up to 255 characters.
@@ -86,6 +86,16 @@ class Adjust(Write):
 
     owner: str
     signed_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vend(Write):
+    """Take what a token costs; `ttl` (whole seconds) and `scope` (space-separated) only where asked for."""
+
+    owner: str
+    cost: int
+    ttl: int | None = field(default=None, kw_only=True)
+    scope: str = field(default="", kw_only=True)
 
 
 Command = Issue | Spend | Transfer | Adjust

@@ -8,11 +8,10 @@ from typing import Final
 
 from pluct_ledger.domain.accounts import AccountState, Status, empty_account, fold
 from pluct_ledger.domain.arguments import MAX_AMOUNT, instant_of
-from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer
+from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer, Vend
 from pluct_ledger.domain.entries import (
     Counter,
     EntryRecord,
-    Operation,
     Receipt,
     digest_of,
     remark_of,
@@ -123,7 +122,9 @@ def _decide_issue(intent: Intent, accounts: Accounts, names: Names, now: int) ->
         known = empty_account(names.book, intent.owner, names.asset, opened_at=at)
     _check_not_closed(known)
     at = _instant(intent, now, known)
-    entry = _entry(intent, known, amount=intent.asked, counter=Counter.ISSUED, at=at, metadata=intent.metadata)
+    entry = _entry(
+        intent, known, amount=intent.asked, counter=Counter.ISSUED, at=at, metadata=intent.metadata
+    )
     return _decision(intent, names, (entry, known))
 
 
@@ -171,7 +172,9 @@ def _decide_adjust(intent: Intent, accounts: Accounts, names: Names, now: int) -
     _check_not_closed(state)
     assert intent.amount is not None
     at = _instant(intent, now, state)
-    entry = _entry(intent, state, amount=intent.amount, counter=Counter.ADJUSTED, at=at, metadata=intent.metadata)
+    entry = _entry(
+        intent, state, amount=intent.amount, counter=Counter.ADJUSTED, at=at, metadata=intent.metadata
+    )
     return _decision(intent, names, (entry, state))
 
 
@@ -181,6 +184,7 @@ _RULES: Final[dict[type, Callable[[Intent, Accounts, Names, int], Decision]]] = 
     Spend: _decide_spend,
     Transfer: _decide_transfer,
     Adjust: _decide_adjust,
+    Vend: _decide_spend,
 }
 
 

@@ -212,7 +212,7 @@ def digest_of(
     event_at: int | None,
     remark: bytes,
 ) -> bytes:
-    """Return the 16 bytes (BLAKE2b-128) that stand for all that the writer of an entry knew before the database answered.
+    """Return the 16 bytes (BLAKE2b-128) for all that an entry's writer knew before the database answered.
 
     `remark` stands for reason, actor and metadata (see `remark_of`), so that these can be erased one day.
     """

@@ -21,7 +21,7 @@ from pluct_ledger.domain.arguments import (
     check_text,
     micros_of,
 )
-from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer, Write
+from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer, Vend, Write
 from pluct_ledger.domain.entries import Operation
 from pluct_ledger.errors import InvalidArgument
 
@@ -79,7 +79,9 @@ class _Ask:
     target: str | None = None
 
 
-def intent_of(command: object, *, book: str, asset: str, max_amount: int, salt: Callable[[], bytes]) -> Intent:
+def intent_of(
+    command: object, *, book: str, asset: str, max_amount: int, salt: Callable[[], bytes]
+) -> Intent:
     """Check a command and encode it; the idempotency key's hash is added by `keyed`.
 
     Args:
@@ -103,7 +105,9 @@ def intent_of(command: object, *, book: str, asset: str, max_amount: int, salt: 
         asked=ask.asked,
         kind=_kind_of(command, ask.operation),
         terms=None if ask.terms is None else canonical_json(ask.terms),
-        key=None if command.idempotency_key is None else check_name(command.idempotency_key, "idempotency_key"),
+        key=None
+        if command.idempotency_key is None
+        else check_name(command.idempotency_key, "idempotency_key"),
         key_hash=None,
         key_made=False,
         at=None,
@@ -129,7 +133,9 @@ def _kind_of(command: Write, operation: Operation) -> str | None:
 
 
 def _remarks_of(command: Write, salt: Callable[[], bytes]) -> dict[str, Any]:
-    reason = None if command.reason is None else check_text(command.reason, "reason", most_chars=MAX_REASON_CHARS)
+    reason = (
+        None if command.reason is None else check_text(command.reason, "reason", most_chars=MAX_REASON_CHARS)
+    )
     actor = None if command.actor is None else check_text(command.actor, "actor", most_chars=MAX_ACTOR_CHARS)
     metadata = None if command.metadata is None else check_metadata(command.metadata)
     remarked = reason is not None or actor is not None or metadata is not None
@@ -194,10 +200,22 @@ def _ask_adjust(command: Adjust, most: int) -> _Ask:
     return _Ask(Operation.ADJUST, owner, change, abs(change))
 
 
+def _ask_vend(command: Vend, most: int) -> _Ask:
+    owner = check_owner(command.owner)
+    cost = check_amount(command.cost, most=most, name="cost")
+    terms: dict[str, Any] = {"vend": True}
+    if command.ttl is not None:
+        terms["ttl"] = command.ttl
+    if command.scope:
+        terms["scope"] = command.scope
+    return _Ask(Operation.SPEND, owner, -cost, cost, terms)
+
+
 _ASKS: Final[dict[type, Callable[[Any, int], _Ask]]] = {
     OpenAccount: _ask_open,
     Issue: _ask_issue,
     Spend: _ask_spend,
     Transfer: _ask_transfer,
     Adjust: _ask_adjust,
+    Vend: _ask_vend,
 }

@@ -134,7 +134,9 @@ def pair_findings(entry: EntryRecord, other: EntryRecord | None) -> Iterator[Fin
     """Check that a transfer's entry and its counterpart name each other and cancel out."""
     record = f"entry {entry.entry_id}"
     if other is None:
-        yield Finding(f"entry {entry.counterpart_entry_id}", "record", f"it is missing; {record} is its counterpart")
+        yield Finding(
+            f"entry {entry.counterpart_entry_id}", "record", f"it is missing; {record} is its counterpart"
+        )
     elif (other.counter_account_id, other.counter_seq) != (entry.account_id, entry.seq):
         yield Finding(record, "counter_seq", f"its counterpart {other.entry_id} does not name it")
     elif other.amount != -entry.amount:

@@ -135,9 +135,9 @@ def lock_accounts(work: UnitOfWork, account_ids: Iterable[bytes]) -> dict[bytes,
 def _lock_under_a_snapshot(work: UnitOfWork, wanted: list[bytes]) -> dict[bytes, AccountState]:
     """Lock in a transaction of MariaDB's that may be REPEATABLE READ.
 
-    There a plain read after the lock shows the past, and a locking read of a row that does not exist locks a gap, on which
-    strangers deadlock. So: read ``seq`` plainly, lock what was seen, and where ``seq`` has moved meanwhile, plain reads of
-    this transaction are stale.
+    There a plain read after the lock shows the past, and a locking read of a row that does not exist locks a gap, on
+    which strangers deadlock. So: read ``seq`` plainly, lock what was seen, and where ``seq`` has moved meanwhile,
+    plain reads of this transaction are stale.
     """
     sql = _statements(work.tables, work.backend)
     seen: dict[bytes, int] = {}
@@ -150,7 +150,9 @@ def _lock_under_a_snapshot(work: UnitOfWork, wanted: list[bytes]) -> dict[bytes,
     return locked
 
 
-def _fetched(work: UnitOfWork, one: Executable, many: Executable, wanted: list[bytes]) -> dict[bytes, AccountState]:
+def _fetched(
+    work: UnitOfWork, one: Executable, many: Executable, wanted: list[bytes]
+) -> dict[bytes, AccountState]:
     if not wanted:
         return {}
     if len(wanted) == 1:
@@ -161,7 +163,9 @@ def _fetched(work: UnitOfWork, one: Executable, many: Executable, wanted: list[b
     return found
 
 
-def page_of_accounts(work: UnitOfWork, book: str, asset: str, *, limit: int, after: str | None) -> list[AccountState]:
+def page_of_accounts(
+    work: UnitOfWork, book: str, asset: str, *, limit: int, after: str | None
+) -> list[AccountState]:
     """Return accounts of a book and asset in the order of their owners' UTF-8 bytes."""
     sql = _statements(work.tables, work.backend)
     names = {"book": book, "asset": asset, "limit": limit}

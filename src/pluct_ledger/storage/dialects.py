@@ -45,7 +45,9 @@ def backend_of(dialect_name: str) -> Backend:
     """
     backend = _BACKENDS.get(dialect_name)
     if backend is None:
-        raise InvalidArgument("engine", f"{dialect_name} is not supported: SQLite, PostgreSQL and MariaDB are")
+        raise InvalidArgument(
+            "engine", f"{dialect_name} is not supported: SQLite, PostgreSQL and MariaDB are"
+        )
     return backend
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final
@@ -76,19 +76,14 @@ def recall(work: UnitOfWork, keys: Sequence[Key]) -> dict[Key, EntryRecord]:
         return {}
     sql = _statements(work.tables)
     if len(keys) == 1:
-        statement = _fresh(work, sql.recall_one)
+        statement = work.fresh(sql.recall_one)
         rows = work.execute(statement, {"account_id": keys[0][0], "key_hash": keys[0][1]})
         return {(row.account_id, row.key_hash): record_of(row) for row in rows}
     found: dict[Key, EntryRecord] = {}
     for chunk in in_chunks(keys, _KEYS_IN_ONE_STATEMENT):
-        for row in work.execute(_fresh(work, sql.recall_many), {"keys": list(chunk)}):
+        for row in work.execute(work.fresh(sql.recall_many), {"keys": list(chunk)}):
             found[(row.account_id, row.key_hash)] = record_of(row)
     return found
-
-
-def _fresh(work: UnitOfWork, statement: Select[Any]) -> Select[Any]:
-    """Return the statement as one that reads the present, where plain reads of this transaction show the past."""
-    return statement.with_for_update(read=True) if work.reads_are_stale else statement
 
 
 def append_entries(work: UnitOfWork, entries: Sequence[EntryRecord], ledger_id: int) -> None:

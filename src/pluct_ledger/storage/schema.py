@@ -112,7 +112,8 @@ def _account(metadata: MetaData) -> Table:
         _number("opened_at"),
         Column("metadata", long_text()),
         CheckConstraint(
-            "posted = issued - spent - expired + adjusted + moved", name=PREFIX + "account_posted_has_its_sources"
+            "posted = issued - spent - expired + adjusted + moved",
+            name=PREFIX + "account_posted_has_its_sources",
         ),
         CheckConstraint(
             f"posted BETWEEN -{MAX_AMOUNT} AND {MAX_AMOUNT}", name=PREFIX + "account_posted_within_bounds"

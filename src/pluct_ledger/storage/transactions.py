@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, text, update
+from sqlalchemy import Engine, text, update
 
 from pluct_ledger.errors import InvalidArgument
 from pluct_ledger.storage import dialects
@@ -12,13 +12,13 @@ from pluct_ledger.storage.dialects import Backend
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 
 READING: Final = "pluct_ledger_reading"
-"""The execution option under which a configured SQLite engine begins DEFERRED, so that readers don't wait for writers."""
+"""The execution option under which a configured SQLite engine begins DEFERRED: readers don't wait for writers."""
 
 _ANY: Final = text("SELECT 1")
 
 
 def for_writing(engine: Engine) -> Engine:
-    """Return the engine as our own writes use it: READ COMMITTED whatever the host's default is; SQLite has no choice."""
+    """Return the engine as our own writes use it: READ COMMITTED whatever the host's default; SQLite has no choice."""
     if dialects.backend_of(engine.dialect.name) is Backend.SQLITE:
         return engine
     return engine.execution_options(isolation_level="READ COMMITTED")
@@ -52,9 +52,12 @@ def commit_own(work: UnitOfWork) -> None:
 
 def roll_back_own(work: UnitOfWork) -> None:
     """Roll our own transaction back."""
-    if work.backend is Backend.SQLITE and dialects.sqlite_commits_never(work.connection):
-        if dialects.sqlite_in_transaction(work.connection):
-            work.execute_driver_sql("ROLLBACK")
+    if (
+        work.backend is Backend.SQLITE
+        and dialects.sqlite_commits_never(work.connection)
+        and dialects.sqlite_in_transaction(work.connection)
+    ):
+        work.execute_driver_sql("ROLLBACK")
     work.connection.rollback()
 
 
@@ -68,8 +71,6 @@ def join_borrowed_write(work: UnitOfWork) -> None:
     if work.backend is Backend.SQLITE:
         _refuse_a_savepoint_without_begin(work)
         _take_sqlite_write_lock(work)
-
-
 
 
 def _join(work: UnitOfWork) -> None:
@@ -95,8 +96,8 @@ def _refuse_a_savepoint_without_begin(work: UnitOfWork) -> None:
 def _take_sqlite_write_lock(work: UnitOfWork) -> None:
     """Take SQLite's one write lock now, and not when a read transaction is to become a writing one.
 
-    Where no transaction is open, BEGIN IMMEDIATE waits for its turn. Where the host's is open already, a write that changes
-    nothing takes the lock; if others wrote since the host's first read, SQLite answers BUSY at once, as it must.
+    Where no transaction is open, BEGIN IMMEDIATE waits for its turn. Where the host's is open already, a write that
+    changes nothing takes the lock; if others wrote since the host's first read, SQLite answers BUSY at once.
     """
     if not dialects.sqlite_in_transaction(work.connection):
         work.execute_driver_sql("BEGIN IMMEDIATE")

@@ -47,7 +47,9 @@ def long_text() -> TypeEngine[str]:
 def fixed_bytes(length: int) -> TypeEngine[bytes]:
     """Exactly `length` bytes: digests, salts, hashes of keys."""
     return (
-        LargeBinary(length).with_variant(sqlite.BLOB(), "sqlite").with_variant(mysql.BINARY(length), *_MARIADB)
+        LargeBinary(length)
+        .with_variant(sqlite.BLOB(), "sqlite")
+        .with_variant(mysql.BINARY(length), *_MARIADB)
     )
 
 

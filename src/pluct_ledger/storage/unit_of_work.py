@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Executable, Select
 
 from pluct_ledger.storage.dialects import Backend, backend_of
 from pluct_ledger.storage.schema import Tables
@@ -27,7 +27,7 @@ def watch_statements(hook: StatementHook) -> Iterator[None]:
         _hooks.remove(hook)
 
 
-class LostRace(Exception):  # noqa: N818 - control flow between storage and the doors, never seen by a host
+class LostRace(Exception):
     """Another transaction created an account between our lock and our insertion; nothing of ours is left."""
 
     def __init__(self, account_ids: frozenset[bytes]) -> None:
@@ -62,6 +62,10 @@ class UnitOfWork:
         self.attempt = attempt
         self.certain = certain
         self.reads_are_stale = False
+
+    def fresh(self, statement: Select[Any]) -> Select[Any]:
+        """Return `statement` as one that reads the present, where plain reads of this transaction show the past."""
+        return statement.with_for_update(read=True) if self.reads_are_stale else statement
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Send one statement."""

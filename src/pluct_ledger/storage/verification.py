@@ -58,7 +58,9 @@ def accounts_to_verify(
     return [(state_of(row[:-1]), row[-1] or 0) for row in work.execute(statement)]
 
 
-def verify_account(work: UnitOfWork, names: Names, stored: AccountState, newest_seq: int) -> Iterator[Finding | int]:
+def verify_account(
+    work: UnitOfWork, names: Names, stored: AccountState, newest_seq: int
+) -> Iterator[Finding | int]:
     """Replay an account's log up to the seq of its row; yields findings, and numbers of entries replayed.
 
     Entries up to that seq never change, so no snapshot is needed.
@@ -107,7 +109,9 @@ def orphans(work: UnitOfWork, names: Names, owner: str | None) -> Iterator[Findi
             .distinct()
         )
     for row in work.execute(statement):
-        yield Finding(f"account {row.account_id.hex()}", "record", "its row is missing; the log has entries of it")
+        yield Finding(
+            f"account {row.account_id.hex()}", "record", "its row is missing; the log has entries of it"
+        )
     strays = (
         select(share.c.account_id, share.c.seq)
         .join(account, account.c.account_id == share.c.account_id)

@@ -97,12 +97,16 @@ def _decide_one(intent: Intent, plan: Plan, recalled: dict[Key, EntryRecord], no
     return decision.receipt
 
 
-def _keys_to_recall(work: UnitOfWork, intents: Iterable[Intent], locked: dict[bytes, AccountState]) -> list[Key]:
+def _keys_to_recall(
+    work: UnitOfWork, intents: Iterable[Intent], locked: dict[bytes, AccountState]
+) -> list[Key]:
     """Return the keys that may be known: of accounts that exist, and not made a moment ago for this call."""
     keys = {
         (intent.account_id, intent.key_hash): None
         for intent in intents
-        if intent.key_hash is not None and intent.account_id in locked and not (intent.key_made and work.attempt == 0)
+        if intent.key_hash is not None
+        and intent.account_id in locked
+        and not (intent.key_made and work.attempt == 0)
     }
     return list(keys)
 
@@ -116,4 +120,6 @@ def _check_names(intents: Iterable[Intent], locked: dict[bytes, AccountState], n
 
 def _check_name(state: AccountState | None, owner: str, names: Names) -> None:
     if state is not None and (state.book, state.owner, state.asset) != (names.book, owner, names.asset):
-        raise Corrupted(record=f"account {state.account_id.hex()}", problem="its names are not those of its id")
+        raise Corrupted(
+            record=f"account {state.account_id.hex()}", problem="its names are not those of its id"
+        )
