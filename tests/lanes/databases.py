@@ -116,7 +116,9 @@ class ServerLane(Lane):
             with self._cleaner.begin() as connection:
                 _delete_rows(connection, self._tables)
         except DBAPIError as error:
-            raise AssertionError(f"the test left a transaction open: its rows cannot be removed: {error}") from error
+            raise AssertionError(
+                f"the test left a transaction open: its rows cannot be removed: {error}"
+            ) from error
 
     def close(self, engine: Engine) -> None:
         self.wipe(engine)
@@ -168,7 +170,9 @@ def _delete_rows(connection: Connection, tables: list[str]) -> None:
     if not tables:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL lock_timeout = '10s'; SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text("SET LOCAL lock_timeout = '10s'; SET LOCAL session_replication_role = replica")
+        )
         connection.execute(text("; ".join(f"DELETE FROM {table}" for table in tables)))
         return
     connection.execute(text("SET lock_wait_timeout = 10, foreign_key_checks = 0"))

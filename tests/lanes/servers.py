@@ -95,10 +95,18 @@ class Server(ABC):
     def run(self, command: list[str]) -> None:
         """Run one command of the installation to its end, as the server's user."""
         done = subprocess.run(
-            command, user=self.run_as, group=self._group, cwd=self.home, capture_output=True, text=True, check=False
+            command,
+            user=self.run_as,
+            group=self._group,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
-            raise LaneUnavailable(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+            raise LaneUnavailable(
+                f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-500:]}"
+            )
 
     def _prepare(self, version: str) -> None:
         """Initialise the data directory unless the same version did so before."""
@@ -132,7 +140,9 @@ class Server(ABC):
             if _answers(url, child):
                 self._address.write_text(url.render_as_string(hide_password=False))
                 return url
-        raise LaneUnavailable(f"{self.name} did not start: {self._log.read_text(errors='replace').strip()[-500:]}")
+        raise LaneUnavailable(
+            f"{self.name} did not start: {self._log.read_text(errors='replace').strip()[-500:]}"
+        )
 
     def _pid(self) -> int | None:
         """The process id of the running server; None when a file names a process that is another's or gone."""
@@ -293,7 +303,9 @@ class MariaDB(Server):
         ]
 
     def address(self, port: int) -> URL:
-        return URL.create("mariadb+pymysql", USER, PASSWORD, "127.0.0.1", port, "mysql", {"charset": "utf8mb4"})
+        return URL.create(
+            "mariadb+pymysql", USER, PASSWORD, "127.0.0.1", port, "mysql", {"charset": "utf8mb4"}
+        )
 
     def _as_root(self) -> list[str]:
         return ["--user=root"] if os.geteuid() == 0 else []

@@ -119,8 +119,23 @@ def test_two_runs_at_once_have_a_slot_each(tmp_path_factory: pytest.TempPathFact
 def test_a_lane_that_cannot_run_is_never_silent(ci: str, code: int) -> None:
     """A lane that cannot run fails under CI, and elsewhere is the last thing the report says."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "postgres", __file__, "-k", "it_says"],
-        env={**os.environ, "CI": ci, "PLUCT_TEST_POSTGRES_URL": "postgresql+psycopg://nobody@127.0.0.1:1/none"},
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "postgres",
+            __file__,
+            "-k",
+            "it_says",
+        ],
+        env={
+            **os.environ,
+            "CI": ci,
+            "PLUCT_TEST_POSTGRES_URL": "postgresql+psycopg://nobody@127.0.0.1:1/none",
+        },
         capture_output=True,
         text=True,
         check=False,
