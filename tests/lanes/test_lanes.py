@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, func, insert, inspect, select, text
@@ -45,12 +46,14 @@ def test_a_lane_is_the_database_it_says(lane: str, engine: Engine) -> None:
 
 def test_forty_threads_have_a_connection_each(engine: Engine) -> None:
     """Forty threads hold a connection at the same time without waiting for one another."""
-    connections = [engine.connect() for _ in range(40)]
+    everybody = Barrier(40, timeout=60)
+
+    def meet(_: int) -> int:
+        with engine.connect():
+            return everybody.wait()
+
     with ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda connection: connection.scalar(text("SELECT 1")), connections))
-    for connection in connections:
-        connection.close()
-    assert answers == [1] * 40
+        assert sorted(pool.map(meet, range(40))) == list(range(40))
 
 
 @pytest.mark.parametrize("turn", [1, 2])
