@@ -41,7 +41,7 @@ from pluct_ledger.storage.verification import (
     count_entries,
     moved_in_all,
     orphans,
-    verify_account,
+    verify_accounts,
 )
 
 Progress = Callable[[int, int], None]
@@ -207,12 +207,11 @@ class Reading:
         checked = accounts = 0
         after: bytes | None = None
         while batch := door.read(partial(accounts_to_verify, names=names, owner=owner, after=after)):
-            for stored, newest_seq in batch:
-                steps = door.read(partial(_replayed, names=names, stored=stored, newest_seq=newest_seq))
-                findings.extend(step for step in steps if isinstance(step, Finding))
-                checked += sum(step for step in steps if isinstance(step, int))
-                if progress is not None:
-                    progress(checked, max(total, checked))
+            steps = door.read(partial(_replayed, names=names, batch=batch))
+            findings.extend(step for step in steps if isinstance(step, Finding))
+            checked += sum(step for step in steps if isinstance(step, int))
+            if progress is not None:
+                progress(checked, max(total, checked))
             accounts += len(batch)
             after = batch[-1][0].account_id
         findings.extend(door.read(lambda work: list(orphans(work, names, owner))))
@@ -263,9 +262,9 @@ class Reading:
 
 
 def _replayed(
-    work: UnitOfWork, *, names: Names, stored: AccountState, newest_seq: int
+    work: UnitOfWork, *, names: Names, batch: list[tuple[AccountState, int]]
 ) -> list[Finding | int]:
-    return list(verify_account(work, names, stored, newest_seq))
+    return list(verify_accounts(work, names, batch))
 
 
 def _balance_of(state: AccountState) -> Balance:

@@ -74,13 +74,13 @@ class Replay:
     """The replay of one account's log, entry by entry."""
 
     def __init__(self, stored: AccountState, ledger_id: int) -> None:
-        self._stored = stored
+        self.stored = stored
         self._ledger_id = ledger_id
         self.state = rebuilt(stored, ())
 
     def names(self) -> Iterator[Finding]:
         """Check that the row's names are those that its id stands for."""
-        stored = self._stored
+        stored = self.stored
         if stored.account_id != account_id_of(stored.book, stored.owner, stored.asset):
             yield Finding(self._account(), "account_id", "it is not the id of this book, owner and asset")
 
@@ -118,16 +118,19 @@ class Replay:
         Args:
             newest_seq: the highest seq that the log holds for this account.
         """
-        if newest_seq > self._stored.seq:
-            beyond = entry_id_of(self._stored.account_id, self._stored.seq + 1)
-            yield Finding(f"entry {beyond}", "record", f"the account's row ends at seq {self._stored.seq}")
+        if self.state.seq < self.stored.seq:
+            missing = entry_id_of(self.stored.account_id, self.state.seq + 1)
+            yield Finding(f"entry {missing}", "record", "it is missing from the log")
+        if newest_seq > self.stored.seq:
+            beyond = entry_id_of(self.stored.account_id, self.stored.seq + 1)
+            yield Finding(f"entry {beyond}", "record", f"the account's row ends at seq {self.stored.seq}")
         for field in _CACHED:
-            stored, replayed = getattr(self._stored, field), getattr(self.state, field)
+            stored, replayed = getattr(self.stored, field), getattr(self.state, field)
             if stored != replayed:
                 yield Finding(self._account(), field, f"{stored}, but the log says {replayed}")
 
     def _account(self) -> str:
-        return f"account {self._stored.account_id.hex()}"
+        return f"account {self.stored.account_id.hex()}"
 
 
 def pair_findings(entry: EntryRecord, other: EntryRecord | None) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import exists, func, or_, select, true, tuple_
 
 from pluct_ledger.domain.accounts import AccountState, account_id_of, ledger_id_of
 from pluct_ledger.domain.decisions import Names
@@ -58,26 +58,36 @@ def accounts_to_verify(
     return [(state_of(row[:-1]), row[-1] or 0) for row in work.execute(statement)]
 
 
-def verify_account(
-    work: UnitOfWork, names: Names, stored: AccountState, newest_seq: int
+def verify_accounts(
+    work: UnitOfWork, names: Names, batch: Sequence[tuple[AccountState, int]]
 ) -> Iterator[Finding | int]:
-    """Replay an account's log up to the seq of its row; yields findings, and numbers of entries replayed.
+    """Replay the logs of these accounts up to the seq of their rows; yields findings, and numbers of entries replayed.
 
     Entries up to that seq never change, so no snapshot is needed.
     """
-    replay = Replay(stored, ledger_id_of(names.book, names.asset))
-    yield from replay.names()
-    after = 0
-    while chunk := _entries(work, stored, after):
-        paired = [record for record, _ in chunk if record.counter_account_id is not None]
-        others = _counterparts(work, paired)
-        for record, ledger_id in chunk:
-            yield from replay.step(record, ledger_id)
+    ledger_id = ledger_id_of(names.book, names.asset)
+    replays = {stored.account_id: Replay(stored, ledger_id) for stored, _ in batch}
+    newest = {stored.account_id: newest_seq for stored, newest_seq in batch}
+    waiting = sorted(replays, reverse=True)
+    for chunk in _chunks(work, sorted(replays)):
+        others = _counterparts(work, [record for record, _ in chunk if record.counter_account_id is not None])
+        for record, its_ledger_id in chunk:
+            while waiting[-1] != record.account_id:
+                yield from _compared(replays, newest, waiting.pop())
+            replay = replays[record.account_id]
+            if record.seq > replay.stored.seq:
+                continue
+            yield from replay.step(record, its_ledger_id)
             if record.counter_account_id is not None:
                 yield from pair_findings(record, others.get(_counterpart(record)))
-        after = chunk[-1][0].seq
         yield len(chunk)
-    yield from replay.cache(newest_seq)
+    while waiting:
+        yield from _compared(replays, newest, waiting.pop())
+
+
+def _compared(replays: dict[bytes, Replay], newest: dict[bytes, int], account_id: bytes) -> Iterator[Finding]:
+    yield from replays[account_id].names()
+    yield from replays[account_id].cache(newest[account_id])
 
 
 def moved_in_all(work: UnitOfWork, names: Names) -> int:
@@ -124,15 +134,25 @@ def orphans(work: UnitOfWork, names: Names, owner: str | None) -> Iterator[Findi
         yield Finding(f"share of entry {row.account_id.hex()}.{row.seq}", "record", "no entry has shares yet")
 
 
-def _entries(work: UnitOfWork, stored: AccountState, after: int) -> list[tuple[EntryRecord, int]]:
+def _chunks(work: UnitOfWork, account_ids: list[bytes]) -> Iterator[list[tuple[EntryRecord, int]]]:
+    """Yield the entries of these accounts with their ledger ids, in the order of (account, seq), some at a time."""
     entry = work.tables.entry
     statement = (
         select(*(entry.c[name] for name in ENTRY_COLUMNS), entry.c.ledger_id)
-        .where(entry.c.account_id == stored.account_id, entry.c.seq > after, entry.c.seq <= stored.seq)
-        .order_by(entry.c.seq)
+        .order_by(entry.c.account_id, entry.c.seq)
         .limit(_ENTRIES_A_TIME)
     )
-    return [(record_of(row[:-1]), row[-1]) for row in work.execute(statement)]
+    left, place = account_ids, (b"", 0)
+    while True:
+        beyond = or_(entry.c.account_id != place[0], entry.c.seq > place[1])
+        rows = work.execute(statement.where(entry.c.account_id.in_(left), beyond if place[0] else true()))
+        chunk = [(record_of(row[:-1]), row[-1]) for row in rows]
+        if chunk:
+            yield chunk
+        if len(chunk) < _ENTRIES_A_TIME:
+            return
+        place = (chunk[-1][0].account_id, chunk[-1][0].seq)
+        left = [account_id for account_id in left if account_id >= place[0]]
 
 
 def _counterpart(record: EntryRecord) -> tuple[bytes | None, int | None]:
