@@ -14,8 +14,9 @@ KEPT = ("pluct_meta", "pluct_ledger_alembic_version")
 
 def install(engine: Engine) -> None:
     """Make our schema in an empty database, by the migrations as a host would."""
-    if find_spec("pluct_ledger.migrations"):
-        import_module("pluct_ledger.migrations").upgrade(engine)
+    migrations = import_module("pluct_ledger.migrations") if find_spec("pluct_ledger.migrations") else None
+    if migrations is not None and hasattr(migrations, "upgrade"):
+        migrations.upgrade(engine)
     else:
         tables_in(None).metadata.create_all(engine)
 
