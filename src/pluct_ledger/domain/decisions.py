@@ -28,7 +28,8 @@ from pluct_ledger.errors import (
 
 Accounts = Mapping[bytes, AccountState]
 
-_MAX_TOTAL: Final = 2**63 - 1
+_MAX_TOTAL: Final = 2**61 - 1
+"""The largest running total: the sum of five of them in any order is still a signed 64-bit number."""
 
 
 @dataclass(frozen=True, slots=True)
