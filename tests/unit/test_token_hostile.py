@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode
 
 import pytest
 
+from pluct_ledger.domain.jws import MalformedError, json_object_of
 from pluct_ledger.domain.tokens import TokenCheck, TokenCode
 from tests.unit.hostile_tokens import (
     BAD_CLAIMS,
@@ -97,6 +98,29 @@ def test_there_are_enough_hostile_tokens() -> None:
 def test_a_kid_that_is_not_ours_is_unknown(kid: str) -> None:
     """A kid picks the key of exactly that name, or none."""
     assert checked(forged(header_with(kid=kid))) == TokenCheck(valid=False, code=TokenCode.UNKNOWN_KEY)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1.0", "1e2", "-1", "-0", "9" * 17])
+def test_numbers_are_plain_integers_wherever_they_stand(number: str) -> None:
+    """No float, exponent, sign or seventeenth digit is read, not even of a member that nobody asks for."""
+    for text in (f'{{"a": {number}}}', f'{{"a": [{number}]}}'):
+        with pytest.raises(MalformedError):
+            json_object_of(text.encode())
+    assert json_object_of(b'{"a": [9999999999999999, {"a": 0}]}') == {"a": [9_999_999_999_999_999, {"a": 0}]}
+
+
+def test_members_are_distinct_at_any_depth() -> None:
+    """A member that stands twice makes the whole text malformed, however deep it stands."""
+    with pytest.raises(MalformedError):
+        json_object_of(b'{"a": [{"b": {"c": 1, "\\u0063": 2}}]}')
+
+
+def test_depth_is_counted_outside_of_strings() -> None:
+    """Four levels are read, five are not, and brackets within a string are text."""
+    assert json_object_of(b'{"a": [[[1]]]}') == {"a": [[[1]]]}
+    assert json_object_of(b'{"[[[[": "{{{{\\"[[["}') == {"[[[[": '{{{{"[[['}
+    with pytest.raises(MalformedError):
+        json_object_of(b'{"a": [[[[1]]]]}')
 
 
 def test_a_huge_token_costs_nothing() -> None:

@@ -11,6 +11,7 @@ import random
 import traceback
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,10 +76,12 @@ WEAK_SECRETS: dict[str, Any] = {
     "secret, repeated and cut": ("secret" * 6)[:32],
     "changeme, repeated": "changeme" * 4,
     "sixteen bytes twice": SECRET[:16] * 2,
+    "five characters in disorder": bytes(random.Random(2).choices(b"abcde", k=64)),
     "31 bytes twice": SECRET[:31] * 2,
     "secret, padded with zeros": "secret".ljust(32, "0"),
     "secret, padded with spaces": "secret".ljust(32),
     "secret, padded with NUL": b"secret".ljust(32, b"\0"),
+    "secret, padded with separators": "secret" + "-=" * 20,
     "secret, padded before": "secret".rjust(40, "="),
     "secret, padded with digits": "secret12345678901234567890123456",
     "changeme, padded": "changeme-changeme-please-0000000000",
@@ -103,6 +106,7 @@ WEAK_SECRETS: dict[str, Any] = {
     "a public PEM": PUBLIC_PEM,
     "a public PEM as bytes": PUBLIC_PEM.encode(),
     "a private PEM": PRIVATE_PEM,
+    "half a PEM": PUBLIC_PEM[:70],
     "a PEM after other text": f"key={PUBLIC_PEM}",
     "a public DER": ED25519.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
     "an SSH key": ED25519.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
@@ -148,6 +152,7 @@ WRONG_PEMS: dict[str, Any] = {
     "a private SSH key": ED25519.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
     "an encrypted key": private_pem(ED25519, BestAvailableEncryption(b"password")),
     "two keys": PRIVATE_PEM + PUBLIC_PEM,
+    "a key twice": PUBLIC_PEM * 2,
     "cut short": PRIVATE_PEM[:60],
     "damaged": PRIVATE_PEM.replace("M", "N", 1),
     "no end": PUBLIC_PEM.replace("-----END PUBLIC KEY-----", ""),
@@ -176,7 +181,7 @@ def test_points_of_small_order_are_refused(sign: int) -> None:
     assert len(signing_keys._SMALL_ORDER) == 7
     for y in signing_keys._SMALL_ORDER:
         point = Ed25519PublicKey.from_public_bytes((y | sign << 255).to_bytes(32, "little"))
-        assert "small order" in refusal_of(lambda key=point: SigningKeys.ed25519(public_pem(key))).problem  # type: ignore[misc]
+        assert "small order" in refusal_of(partial(SigningKeys.ed25519, public_pem(point))).problem
 
 
 @pytest.mark.parametrize("kid", ["", "a b", "../x", "a/b", "é", "k" * 65, "k\n", 7, b"k", SECRET.hex()])
@@ -271,7 +276,7 @@ def test_keys_do_not_join_without_exactly_one_signer() -> None:
         7,
     ]
     for keys in wrong:
-        assert refusal_of(lambda keys=keys: SigningKeys(keys)).argument == "keys"  # type: ignore[misc]
+        assert refusal_of(partial(SigningKeys, keys)).argument == "keys"
 
 
 def test_a_public_key_has_no_signer() -> None:

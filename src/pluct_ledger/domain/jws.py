@@ -1,6 +1,6 @@
 """The compact form of a signed token (RFC 7515), read strictly: what is not exactly right is malformed.
 
-Bounded before it is read; ASCII; three parts of base64url in its one spelling; and for a header one JSON
+Bounded before it is read; three parts of base64url in its one spelling; and for a header one JSON
 object (RFC 8259) in UTF-8, without duplicate members, of exactly alg, kid and typ. So crit, jku, jwk, x5u,
 b64 and whatever may yet be invented are refused by not being known (RFC 8725, sections 3.1 and 3.10).
 """
@@ -57,11 +57,11 @@ def jws_of(token: object) -> Jws:
     """Take a token apart.
 
     Raises:
-        MalformedError: it is not text of at most 8192 ASCII characters, in three parts of base64url, with a
+        MalformedError: it is not text of at most 8192 characters, in three parts of base64url, with a
             header of exactly alg, kid and typ, all text, and kid such as can name a key.
     """
-    if type(token) is not str or len(token) > MAX_TOKEN_CHARS or not token.isascii():
-        raise MalformedError("not ASCII text of a bounded length")
+    if type(token) is not str or len(token) > MAX_TOKEN_CHARS:
+        raise MalformedError("not text of a bounded length")
     parts = token.split(".")
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER_CHARS:
         raise MalformedError("not three parts with a short header")
