@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Self, Unpack
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pluct_ledger.desk import Clock, Desk, Hook, utc_now
 from pluct_ledger.domain.accounts import Account, account_of, check_asset, check_book
@@ -21,6 +19,9 @@ from pluct_ledger.reading import Reading
 from pluct_ledger.storage.schema import tables_in
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 from pluct_ledger.storage.writes import Plan, perform
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 class Ledger(Reading):
