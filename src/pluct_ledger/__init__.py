@@ -6,7 +6,9 @@ SQLite engine.
 """
 
 from pluct_ledger import commands, errors
+from pluct_ledger.api_key_registry import ApiKeyRegistry
 from pluct_ledger.domain.accounts import Account, Balance
+from pluct_ledger.domain.api_keys import ApiKey, ApiKeyCheck, ApiKeyCode, CreatedApiKey
 from pluct_ledger.domain.entries import Entry, Receipt, Share
 from pluct_ledger.domain.pages import Page
 from pluct_ledger.domain.signing_keys import SigningKeys
@@ -41,12 +43,17 @@ __all__ = [
     "AccountExists",
     "AccountFrozen",
     "AccountNotFound",
+    "ApiKey",
+    "ApiKeyCheck",
+    "ApiKeyCode",
     "ApiKeyExists",
     "ApiKeyNotFound",
+    "ApiKeyRegistry",
     "Balance",
     "BalanceLimitExceeded",
     "Contended",
     "Corrupted",
+    "CreatedApiKey",
     "Entry",
     "EntryNotFound",
     "Finding",

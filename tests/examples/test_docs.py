@@ -35,7 +35,7 @@ def name_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name_of)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """Python blocks of a page run one after the other as one program, shell blocks each by itself, all without an error."""
+    """Python blocks of a page run as one program, shell blocks each by itself, and none fails."""
     program = [code for kind, code in blocks(page) if kind == "python"]
     shell = [code for kind, code in blocks(page) if kind == "sh"]
     others = {kind for kind, _ in blocks(page)} - {"python", "sh"} - KINDS_NOT_RUN
