@@ -199,7 +199,12 @@ class TokenVendor:
         key = self._keys.get(row.key_id)
         if key is None or not key.signs:
             raise TokenUnavailable(token_id=receipt.entry_id, key_id=row.key_id)
-        promised = claims_of(row.claims)
+        try:
+            promised = claims_of(row.claims)
+        except InvalidArgument as wrong:
+            raise Corrupted(
+                record=f"token {receipt.entry_id}", problem=f"its claims are no claims: {wrong}"
+            ) from None
         return _vended(sign(promised, key), promised, receipt)
 
 
