@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
+from typing import Any, Final
 
 from pluct_ledger.domain.entries import EntryRecord
 from pluct_ledger.domain.intents import Intent
 from pluct_ledger.errors import IdempotencyMismatch
+
+_ABSENT: Final = object()
 
 
 def key_hash_of(key: str) -> bytes:
@@ -35,16 +38,15 @@ def _difference(entry: EntryRecord, intent: Intent) -> str | None:
         return "kind"
     if entry.counter_account_id != intent.target_id:
         return "target"
-    if intent.amount is not None and entry.amount != intent.amount:
-        return "amount"
-    if entry.terms != intent.terms:
-        return _differing_term(entry.terms, intent.terms)
-    return None
+    before, now = _arguments(entry.amount, entry.terms), _arguments(intent.amount, intent.terms)
+    differing = [
+        name for name in before.keys() | now.keys() if before.get(name, _ABSENT) != now.get(name, _ABSENT)
+    ]
+    return min(differing, key=lambda name: (name != "amount", name), default=None)
 
 
-def _differing_term(stored: str | None, asked: str | None) -> str:
-    """Return the name of the first term that two canonical JSON texts do not agree on."""
-    before = {} if stored is None else json.loads(stored)
-    now = {} if asked is None else json.loads(asked)
-    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    return names[0] if names else "terms"
+def _arguments(amount: int | None, terms: str | None) -> dict[str, Any]:
+    """Return terms by name, and among them the signed amount that was asked for, also where less was taken."""
+    named: dict[str, Any] = {} if terms is None else json.loads(terms)
+    named["amount"] = -named["amount"] if "amount" in named else amount
+    return named

@@ -1,0 +1,144 @@
+"""Who calls the ledger in the contract suite: itself in transactions of its own, or a host inside its own one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Executable, event, select, text, update
+from sqlalchemy.orm import Session
+
+from pluct_ledger import Ledger
+from pluct_ledger.domain.accounts import Status
+from pluct_ledger.storage.schema import tables_in
+from pluct_ledger.storage.unit_of_work import watch_statements
+from tests.clock import FrozenClock
+
+CALLERS: Final = ("engine", "session", "connection")
+PAIRS: Final = {
+    "sqlite": CALLERS,
+    "postgres": ("engine", "session"),
+    "mariadb": ("engine", "connection"),
+}
+"""Who calls on which lane: each caller on SQLite, and on each server its own transactions and one of the host's."""
+
+TABLES: Final = tables_in(None)
+LOG: Final = (TABLES.account, TABLES.entry, TABLES.share, TABLES.grant)
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+class Caller:
+    """One way of calling, which ends what it did by a commit."""
+
+    def __init__(self, engine: Engine, clock: FrozenClock, host: Session | Connection | None) -> None:
+        self.engine = engine
+        self.clock = clock
+        self._host = host
+
+    @property
+    def own(self) -> bool:
+        """Whether each write is a transaction of the ledger's own."""
+        return self._host is None
+
+    def ledger(self, **options: Any) -> Ledger:
+        """Return a ledger that is called this way."""
+        ledger = Ledger(self.engine, **{"clock": self.clock, **options})
+        return ledger if self._host is None else ledger.using(self._host)
+
+    def settle(self) -> None:
+        """Commit what was done so far; the host's next transaction begins with its next use."""
+        if self._host is not None:
+            self._host.commit()
+
+    def rows(self) -> Rows:
+        """Commit what was done so far, and return every row of the log and its caches."""
+        self.settle()
+        with self.engine.connect() as connection:
+            return rows_of(connection)
+
+    def set_status(self, owner: str, status: Status) -> None:
+        """Freeze or close an account behind the ledger's back: no public method does it yet."""
+        account = TABLES.account
+        self.settle()
+        with self.engine.begin() as connection:
+            connection.execute(update(account).where(account.c.owner == owner).values(status=status))
+
+    def tamper(self, *statements: Executable) -> None:
+        """Run somebody else's statements, past the ledger and past the triggers that guard the log."""
+        self.settle()
+        with unguarded(self.engine) as connection:
+            for statement in statements:
+                assert connection.execute(statement).rowcount >= 1
+
+
+@contextmanager
+def caller_of(name: str, engine: Engine, clock: FrozenClock) -> Iterator[Caller]:
+    """Open a caller by its name."""
+    match name:
+        case "engine":
+            yield Caller(engine, clock, None)
+        case "session":
+            with Session(engine) as session:
+                yield Caller(engine, clock, session)
+        case "connection":
+            with engine.connect() as connection:
+                yield Caller(engine, clock, connection)
+
+
+def rows_of(connection: Connection) -> Rows:
+    """Return every row of the log and its caches as this connection sees them."""
+    return {
+        table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+        for table in LOG
+    }
+
+
+@contextmanager
+def unguarded(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection whose writes no trigger refuses, commit it, and put the triggers back."""
+    with engine.connect() as connection:
+        match connection.dialect.name:
+            case "postgresql":
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
+                guards: Sequence[tuple[str, str]] = ()
+            case "sqlite":
+                listed = connection.execute(
+                    text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+                )
+                guards = [(row[0], row[1]) for row in listed]
+            case _:
+                names = connection.execute(
+                    text(
+                        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+                    )
+                ).scalars()
+                guards = [(name, _trigger(connection, name)) for name in names]
+        for name, _ in guards:
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        yield connection
+        for _, definition in guards:
+            connection.exec_driver_sql(definition.replace("%", "%%"))
+        connection.commit()
+
+
+def _trigger(connection: Connection, name: str) -> str:
+    definition: str = connection.exec_driver_sql(f"SHOW CREATE TRIGGER {name}").one()[2]
+    return definition
+
+
+@contextmanager
+def counted_statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect all that is sent to the database meanwhile: by the ledger, and through SQLAlchemy by anyone."""
+    sent: list[str] = []
+
+    def through_sqlalchemy(*arguments: Any) -> None:
+        sent.append(arguments[2])
+
+    event.listen(engine, "before_cursor_execute", through_sqlalchemy)
+    try:
+        with watch_statements(lambda _connection, statement: sent.append(str(statement))):
+            yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", through_sqlalchemy)
