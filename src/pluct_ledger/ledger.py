@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pluct_ledger.desk import Clock, Desk, Hook, utc_now
 from pluct_ledger.domain.accounts import Account, account_of, check_asset, check_book
-from pluct_ledger.domain.arguments import MAX_AMOUNT, MAX_BATCH, check_amount, check_flag
+from pluct_ledger.domain.arguments import (
+    MAX_AMOUNT,
+    MAX_BATCH,
+    check_amount,
+    check_callable,
+    check_flag,
+    check_items,
+    check_name,
+)
 from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer, WriteOptions
 from pluct_ledger.domain.decisions import Names
 from pluct_ledger.domain.entries import Receipt
@@ -57,8 +65,12 @@ class Ledger(Reading):
     ) -> None:
         names = Names(check_book(book), check_asset(asset))
         check_amount(max_amount, most=MAX_AMOUNT, name="max_amount")
-        self._tables = tables_in(schema)
-        super().__init__(Desk(OwnDoor(engine, self._tables), names, clock, max_amount, tuple(hooks)))
+        check_callable(clock, "clock")
+        told = check_items(hooks, "hooks")
+        for hook in told:
+            check_callable(hook, "hooks")
+        self._tables = tables_in(None if schema is None else check_name(schema, "schema", most_bytes=63))
+        super().__init__(Desk(OwnDoor(engine, self._tables), names, clock, max_amount, tuple(told)))
 
     def using(self, host: Host) -> Self:
         """Return this ledger inside the host's open transaction.
@@ -211,14 +223,18 @@ class Ledger(Reading):
             Refused: with `atomic`, the first refusal; its place is `index`.
         """
         check_flag(atomic, "atomic")
-        wanted = list(commands)
-        if len(wanted) > MAX_BATCH:
-            raise InvalidArgument("commands", f"at most {MAX_BATCH} in a batch")
+        wanted = check_items(commands, "commands", most=MAX_BATCH)
         intents = [self._intent_at(index, command) for index, command in enumerate(wanted)]
         if not intents:
             return []
-        plan = self._perform(intents, atomic=atomic)
-        return [outcome for outcome in plan.outcomes if outcome is not None]
+        try:
+            outcomes = self._perform(intents, atomic=atomic).outcomes
+        except Refused as refusal:
+            refusal.index = refusal.index or 0  # alone in its batch, it has a place there too
+            raise
+        if len(outcomes) == 1 and isinstance(outcomes[0], Refused):
+            outcomes[0].index = 0
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def _intent_at(self, index: int, command: object) -> Intent:
         try:
@@ -228,9 +244,10 @@ class Ledger(Reading):
             error.index = index
             raise
 
-    def _perform(self, intents: Sequence[Intent], *, atomic: bool) -> Plan:
+    def _perform(self, intents: Sequence[Intent], *, atomic: bool, numbered: bool = False) -> Plan:
         def job(work: UnitOfWork) -> Plan:
-            return perform(work, intents, names=self.desk.names, now=self.desk.now(), atomic=atomic)
+            now = self.desk.now()
+            return perform(work, intents, names=self.desk.names, now=now, atomic=atomic, numbered=numbered)
 
         keys = tuple(intent.key for intent in intents if intent.key is not None)
         plan = self.desk.door.write(job, keys=keys)

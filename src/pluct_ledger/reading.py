@@ -18,7 +18,15 @@ from pluct_ledger.domain.accounts import (
     check_owner,
     ledger_id_of,
 )
-from pluct_ledger.domain.arguments import check_kind, check_limit, check_name, micros_of
+from pluct_ledger.domain.arguments import (
+    MAX_KINDS,
+    check_callable,
+    check_items,
+    check_kind,
+    check_limit,
+    check_name,
+    micros_of,
+)
 from pluct_ledger.domain.decisions import Names
 from pluct_ledger.domain.entries import Entry, parse_entry_id
 from pluct_ledger.domain.idempotency import key_hash_of
@@ -106,9 +114,9 @@ class Reading:
         """Return what each of these owners has now, from one statement; who has no account is not in it.
 
         Raises:
-            InvalidArgument: an owner is not 1..255 bytes of UTF-8.
+            InvalidArgument: `owners` is no iterable of names, or one is not 1..255 bytes of UTF-8.
         """
-        by_id = {self._id_of(owner): owner for owner in owners}
+        by_id = {self._id_of(owner): owner for owner in check_items(owners, "owners")}
         states = self.desk.door.read(lambda work: read_accounts(work, by_id))
         return {owner: _balance_of(states[its_id]) for its_id, owner in by_id.items() if its_id in states}
 
@@ -130,7 +138,7 @@ class Reading:
             before: the `next` of the page before.
             since: entries at or after this instant only.
             until: entries before this instant only.
-            kinds: entries of these kinds only.
+            kinds: entries of these kinds only, at most 100.
 
         Raises:
             InvalidArgument: an argument is out of bounds, or `before` is no cursor of such a list.
@@ -139,7 +147,7 @@ class Reading:
         wanted = Filter(
             None if since is None else micros_of(since, "since"),
             None if until is None else micros_of(until, "until"),
-            None if kinds is None else frozenset(check_kind(kind, "kinds") for kind in kinds),
+            None if kinds is None else frozenset(_kinds_of(kinds)),
         )
         page = (
             self._entries_of_book(limit, before, wanted)
@@ -200,6 +208,8 @@ class Reading:
             AccountNotFound: the owner has no account in this book and asset.
         """
         names, door = self.desk.names, self.desk.door
+        if progress is not None:
+            check_callable(progress, "progress")
         if owner is not None:
             self._state_of(owner)
         total = door.read(lambda work: count_entries(work, names, owner))
@@ -235,7 +245,7 @@ class Reading:
         return state
 
     def _entries_of_owner(self, owner: str, limit: int, before: str | None, wanted: Filter) -> Page[Entry]:
-        if before is not None and _SEQ.fullmatch(before) is None:
+        if before is not None and (type(before) is not str or _SEQ.fullmatch(before) is None):
             raise InvalidArgument("before", "is no cursor of this list")
         account_id, seq = self._id_of(owner), None if before is None else int(before)
         records = self.desk.door.read(
@@ -259,6 +269,10 @@ class Reading:
         return Page(
             tuple(entry_of(record, owner=owner, names=self.desk.names) for record, owner in shown), following
         )
+
+
+def _kinds_of(kinds: Iterable[str]) -> Iterable[str]:
+    return (check_kind(kind, "kinds") for kind in check_items(kinds, "kinds", most=MAX_KINDS))
 
 
 def _replayed(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from pluct_ledger.errors import InvalidArgument
@@ -22,6 +23,7 @@ MAX_METADATA_BYTES: Final = 8192
 MAX_METADATA_DEPTH: Final = 32
 MAX_PAGE: Final = 1000
 MAX_BATCH: Final = 10_000
+MAX_KINDS: Final = 100
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,6 +99,22 @@ def check_flag(flag: object, name: str) -> bool:
     if type(flag) is not bool:
         raise InvalidArgument(name, "must be True or False")
     return flag
+
+
+def check_items(items: object, name: str, *, most: int | None = None) -> list[Any]:
+    """Return at most `most` items of something iterable; text, which would be taken letter by letter, is refused."""
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise InvalidArgument(name, f"an iterable of them is required, not {type(items).__name__}")
+    listed = list(items if most is None else islice(items, most + 1))
+    if most is not None and len(listed) > most:
+        raise InvalidArgument(name, f"at most {most}")
+    return listed
+
+
+def check_callable(value: object, name: str) -> None:
+    """Check that `value` can be called."""
+    if not callable(value):
+        raise InvalidArgument(name, f"something to call is required, not {type(value).__name__}")
 
 
 def micros_of(instant: object, name: str) -> int:
