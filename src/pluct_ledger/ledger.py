@@ -227,13 +227,7 @@ class Ledger(Reading):
         intents = [self._intent_at(index, command) for index, command in enumerate(wanted)]
         if not intents:
             return []
-        try:
-            outcomes = self._perform(intents, atomic=atomic).outcomes
-        except Refused as refusal:
-            refusal.index = refusal.index or 0  # alone in its batch, it has a place there too
-            raise
-        if len(outcomes) == 1 and isinstance(outcomes[0], Refused):
-            outcomes[0].index = 0
+        outcomes = self._perform(intents, atomic=atomic, numbered=True).outcomes
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _intent_at(self, index: int, command: object) -> Intent:

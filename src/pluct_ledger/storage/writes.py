@@ -36,8 +36,19 @@ class Plan:
     entries: list[EntryRecord] = field(default_factory=list)
 
 
-def perform(work: UnitOfWork, intents: Sequence[Intent], *, names: Names, now: int, atomic: bool) -> Plan:
+def perform(
+    work: UnitOfWork,
+    intents: Sequence[Intent],
+    *,
+    names: Names,
+    now: int,
+    atomic: bool,
+    numbered: bool = False,
+) -> Plan:
     """Lock, recall, decide and record a batch; later commands see what earlier ones did.
+
+    Args:
+        numbered: a refusal tells its place in the batch.
 
     Raises:
         Refused: with `atomic`, the first refusal; nothing was written.
@@ -46,12 +57,20 @@ def perform(work: UnitOfWork, intents: Sequence[Intent], *, names: Names, now: i
     """
     if len(intents) == 1 and (plan := in_one_statement(work, intents[0], names=names, now=now)) is not None:
         return plan
-    plan = decide_all(work, intents, names=names, now=now, atomic=atomic)
+    plan = decide_all(work, intents, names=names, now=now, atomic=atomic, numbered=numbered)
     record(work, plan)
     return plan
 
 
-def decide_all(work: UnitOfWork, intents: Sequence[Intent], *, names: Names, now: int, atomic: bool) -> Plan:
+def decide_all(
+    work: UnitOfWork,
+    intents: Sequence[Intent],
+    *,
+    names: Names,
+    now: int,
+    atomic: bool,
+    numbered: bool = False,
+) -> Plan:
     """Lock, recall and decide a batch, writing nothing; `record` does that."""
     locked = lock_accounts(work, {account_id for intent in intents for account_id in intent.account_ids})
     _check_names(intents, locked, names)
@@ -61,7 +80,7 @@ def decide_all(work: UnitOfWork, intents: Sequence[Intent], *, names: Names, now
         try:
             plan.outcomes.append(_decide_one(intent, plan, recalled, now))
         except Refused as refusal:
-            refusal.index = index if len(intents) > 1 else None
+            refusal.index = index if numbered else None
             if atomic:
                 raise
             plan.outcomes.append(refusal)
