@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import blake2b
 from threading import Lock
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Pool, text
 
 from pluct_ledger.errors import Contended, InvalidArgument
 from pluct_ledger.storage import dialects
@@ -17,7 +18,8 @@ from pluct_ledger.storage.dialects import Backend
 PATIENCE_SECONDS: Final = 60
 """How long one migration waits for another, which takes a second or two."""
 
-_PROCESS: Final = Lock()
+_guard: Final = Lock()
+_turns: Final[WeakKeyDictionary[Pool, Lock]] = WeakKeyDictionary()
 _NAME: Final = b"pluct_ledger migrations"
 # PostgreSQL names advisory locks by 64-bit numbers, each database having its own.
 _NUMBER: Final = int.from_bytes(blake2b(_NAME, digest_size=8).digest(), "big", signed=True)
@@ -36,6 +38,17 @@ def alone(bind: Engine | Connection) -> AbstractContextManager[Connection]:
     if isinstance(bind, Engine):
         return _on_engine(bind)
     return inside(bind) if bind.in_transaction() else _on_connection(bind)
+
+
+def turn(engine: Engine) -> AbstractContextManager[object]:
+    """Return this process's lock of an engine: its pool may have one connection for all threads, and one transaction.
+
+    Tasks of an event loop share a thread, and a lock of threads would stop them all: an asynchronous engine has none.
+    """
+    if engine.dialect.is_async:
+        return nullcontext()
+    with _guard:
+        return _turns.setdefault(engine.pool, Lock())
 
 
 @contextmanager
@@ -62,8 +75,7 @@ def inside(connection: Connection, *, checked: bool = True) -> Iterator[Connecti
 @contextmanager
 def _on_engine(engine: Engine) -> Iterator[Connection]:
     backend = dialects.backend_of(engine.dialect.name)
-    # An event loop's tasks share one thread: a lock of threads would stop them all. A pool of one connection needs it.
-    with nullcontext() if engine.dialect.is_async else _PROCESS, engine.connect() as connection:
+    with turn(engine), engine.connect() as connection:
         if backend is Backend.SQLITE:
             with _sqlite_transaction(connection):
                 yield connection

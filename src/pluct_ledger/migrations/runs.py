@@ -117,7 +117,7 @@ def require(found: Marks) -> None:
 def reading(bind: Bind) -> Iterator[Connection]:
     """Yield a connection to read on, and leave no transaction open that was not open before."""
     if isinstance(bind, Engine):
-        with bind.execution_options(**{READING: True}).connect() as connection:
+        with locks.turn(bind), bind.execution_options(**{READING: True}).connect() as connection:
             yield connection
         return
     open_before = bind.in_transaction()
