@@ -1,0 +1,1 @@
+"""Our tables on their way into databases, through them, and out again."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import blake2b
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Pool, text
@@ -33,7 +33,7 @@ def alone(bind: Engine | Connection) -> AbstractContextManager[Connection]:
 
     Raises:
         Contended: another migration went on for too long.
-        InvalidArgument: the connection is in autocommit mode, or is the pool's only one and in use.
+        InvalidArgument: the connection is in autocommit mode.
     """
     if isinstance(bind, Engine):
         return _on_engine(bind)
@@ -114,12 +114,6 @@ def _server_transaction(connection: Connection, backend: Backend) -> Iterator[Co
 @contextmanager
 def _sqlite_transaction(connection: Connection) -> Iterator[Connection]:
     """Hold SQLite's one write lock from the first read on, whatever the driver and the host's listeners begin with."""
-    driver: Any = connection.connection.driver_connection
-    implicit = getattr(driver, "autocommit", None) is False
-    if dialects.sqlite_in_transaction(connection) and not implicit:
-        raise InvalidArgument(
-            "bind", "this connection has a transaction of somebody else: pass one without, or an engine"
-        )
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA busy_timeout")
     patience = int(cursor.fetchone()[0])  # type: ignore[index]  # a pragma that reads has one row

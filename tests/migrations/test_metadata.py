@@ -1,0 +1,89 @@
+"""The revisions make exactly what the code says the tables are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect
+
+from pluct_ledger import migrations
+from pluct_ledger.migrations import history, marks
+from pluct_ledger.storage.schema import SCHEMA_VERSION, VERSION_TABLE, table_names, tables_in
+from tests.migrations.catalog import catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_code_needs_the_newest_revision() -> None:
+    """The schema version that the code asks for is the newest revision's id."""
+    assert history.head() == SCHEMA_VERSION
+
+
+def test_revisions_are_numbered_in_order() -> None:
+    """Revisions are numbered from 0001 on with four digits, so that their ids as text tell which is newer."""
+    ids = [revision.id for revision in history.revisions()]
+    assert ids == [f"{number:04d}" for number in range(1, len(ids) + 1)]
+
+
+def test_alembic_finds_no_difference(engine: Engine) -> None:
+    """Autogenerate, comparing types and indexes too, proposes nothing after the newest revision."""
+    with engine.connect() as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, tables_in(None).metadata) == []
+
+
+def test_the_catalogs_are_equal(fresh_database: Callable[[], Engine]) -> None:
+    """Collations, CHECKs, conditions of indexes and table options are those that the metadata itself would make."""
+    migrated, created = fresh_database(), fresh_database()
+    migrations.upgrade(migrated)
+    tables_in(None).metadata.create_all(created)
+
+    assert catalog(migrated, leave_out=(VERSION_TABLE,)) == catalog(created)
+
+
+def test_the_tables_are_all_there(engine: Engine) -> None:
+    """A migrated database holds our tables and the version table, and nothing else."""
+    assert set(inspect(engine).get_table_names()) == table_names()
+
+
+def test_every_step_is_written_down(fresh_database: Callable[[], Engine]) -> None:
+    """After each revision, up and down, both marks name it."""
+    engine = fresh_database()
+    ids = [revision.id for revision in history.revisions()]
+
+    for step in ids:
+        migrations.upgrade(engine, to=step)
+        with engine.connect() as connection:
+            found = marks.read(connection, None)
+            assert (found.version, found.stamp) == (step, step)
+    for step in reversed(ids[:-1]):
+        migrations.downgrade(engine, to=step)
+        with engine.connect() as connection:
+            found = marks.read(connection, None)
+            assert (found.version, found.stamp) == (step, step)
+
+
+def test_the_command_line_of_alembic_works_on_our_revisions(fresh_database: Callable[[], Engine]) -> None:
+    """In a checkout `alembic upgrade head` migrates, `check` finds nothing to add, and `downgrade base` empties."""
+    engine = fresh_database()
+
+    def alembic(*arguments: str) -> str:
+        environment = {**os.environ, "DATABASE_URL": engine.url.render_as_string(hide_password=False)}
+        command = [sys.executable, "-m", "alembic", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    alembic("upgrade", "head")
+    migrations.check(engine)
+    assert migrations.upgrade(engine) == ()
+    assert "No new upgrade operations detected" in alembic("check")
+    alembic("downgrade", "base")
+    assert inspect(engine).get_table_names() == [VERSION_TABLE]
