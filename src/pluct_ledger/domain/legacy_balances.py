@@ -10,7 +10,7 @@ from typing import Final
 from pluct_ledger.domain.accounts import check_owner
 from pluct_ledger.domain.arguments import MAX_AMOUNT
 from pluct_ledger.domain.legacy_history import KEY_PREFIX, HistoryRow
-from pluct_ledger.domain.repairs import REPAIRED, SKIPPED, Repair, Unusable, shown
+from pluct_ledger.domain.repairs import NOTED, REPAIRED, SKIPPED, Repair, Unusable, shown
 from pluct_ledger.errors import InvalidArgument
 
 CLOSING_KEY: Final = f"{KEY_PREFIX}closing"
@@ -86,6 +86,25 @@ def ends_of(rows: Iterable[HistoryRow], balances: Balances | None) -> tuple[End,
         totals[row.owner] = totals.get(row.owner, 0) + row.amount
     owners = totals.keys() | (balances.seen.keys() | balances.unreadable if balances else set())
     return tuple(_end_of(owner, totals.get(owner), balances) for owner in sorted(owners))
+
+
+def check_balances(ends: Iterable[End], balances: Balances | None) -> tuple[Repair, ...]:
+    """Note how many owners have a history and no balance, which a list that was cut off would look like.
+
+    Raises:
+        InvalidArgument: there is no balance of anybody.
+    """
+    if balances is None:
+        return ()
+    known = balances.seen.keys() | balances.unreadable
+    missing = sum(end.owner not in known for end in ends)
+    if missing and not balances.seen:
+        raise InvalidArgument("kv_balances", "it holds no balance of any user")
+    if not missing:
+        return ()
+    return (
+        Repair("KV", NOTED, f"{missing} users have a history and no balance: the old service showed them 0"),
+    )
 
 
 def _end_of(owner: str, total: int | None, balances: Balances | None) -> End:

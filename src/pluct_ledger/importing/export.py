@@ -19,7 +19,6 @@ _MAGIC: Final = b"SQLite format 3\0"
 _TRANSACTIONS: Final = ("transactions", ("id", "user_id", "type", "amount", "timestamp", "reason"))
 _API_KEYS: Final = ("api_keys", ("id", "key_hash", "description", "created_at", "status"))
 _TABLES: Final = dict((_TRANSACTIONS, _API_KEYS))
-_NONE: Final[tuple[Repair, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +60,29 @@ def opened(path: Path) -> Iterator[Export]:
             table or column.
     """
     try:
-        with path.open("rb") as file:
-            is_database = file.read(len(_MAGIC)) == _MAGIC
-        if is_database:
-            _refuse_unmerged(path)
-            connection, repairs = _read_only(path), _NONE
-        else:
-            connection, repairs = load(path.read_bytes(), list(_TABLES))
-    except OSError as error:
-        raise InvalidArgument("export", f"{path} cannot be read: {error.strerror}") from error
-    with closing(connection):
-        # Text that is not UTF-8 is judged with its row, and must not end the whole import.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        try:
+        connection, repairs = _connected(path)
+        with closing(connection):
+            # A database from elsewhere may hold SQL of its own, which is to run nothing but what is harmless.
+            connection.execute("PRAGMA trusted_schema = OFF")
+            # Text that is not UTF-8 is judged with its row, and does not end the whole import.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             for table, columns in _TABLES.items():
                 _check_table(connection, table, columns)
             yield Export(connection, repairs)
-        except sqlite3.Error as error:
-            raise InvalidArgument(
-                "export", f"{path} cannot be read as an SQLite database: {error}"
-            ) from error
+    except OSError as error:
+        raise InvalidArgument("export", f"{path} cannot be read: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise InvalidArgument("export", f"{path} cannot be read as an SQLite database: {error}") from error
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    """Open an SQLite file so that nothing is written, not even beside it."""
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    # A database from elsewhere may hold SQL of its own, which is to run nothing but what is harmless.
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection
+def _connected(path: Path) -> tuple[sqlite3.Connection, tuple[Repair, ...]]:
+    """Connect to a file so that nothing is written, not even beside it, or to what a dump loads."""
+    with path.open("rb") as file:
+        is_database = file.read(len(_MAGIC)) == _MAGIC
+    if not is_database:
+        return load(path.read_bytes(), list(_TABLES))
+    _refuse_unmerged(path)
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True), ()
 
 
 def _refuse_unmerged(path: Path) -> None:

@@ -14,7 +14,14 @@ from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Writ
 from pluct_ledger.domain.entries import EntryRecord, Receipt
 from pluct_ledger.domain.idempotency import key_hash_of
 from pluct_ledger.domain.intents import Intent, happened
-from pluct_ledger.domain.legacy_balances import CLOSING_KEY, CLOSING_KIND, End, ends_of, judge_balances
+from pluct_ledger.domain.legacy_balances import (
+    CLOSING_KEY,
+    CLOSING_KIND,
+    End,
+    check_balances,
+    ends_of,
+    judge_balances,
+)
 from pluct_ledger.domain.legacy_history import SPEND, HistoryRow, judge_history, place
 from pluct_ledger.domain.legacy_key_rows import judge_keys
 from pluct_ledger.domain.legacy_keys import LegacyKey
@@ -38,9 +45,9 @@ BATCH: Final = 2_000
 
 def import_d1(
     ledger: Ledger,
-    export: Path,
+    export: Path | str,
     *,
-    kv_balances: Path | None = None,
+    kv_balances: Path | str | None = None,
     registry: ApiKeyRegistry | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -54,7 +61,8 @@ def import_d1(
     Args:
         ledger: the book and asset to move into.
         export: an SQLite file or an SQL dump of D1.
-        kv_balances: the balances that users saw, a JSON object of ``user:<id>`` to a decimal string.
+        kv_balances: the balances that users saw, a JSON object of ``user:<id>`` to a decimal string; who has a history
+            and does not stand there saw 0. Without it the histories stand, but one that ends below 0 is carried to 0.
         registry: where the old API keys go; without it they are left out.
         progress: called with the number of rows and owners done and of all.
 
@@ -65,14 +73,23 @@ def import_d1(
         InvalidArgument: a file is missing, damaged or not of its form; nothing was written.
         Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions; run it again.
     """
-    balances = None if kv_balances is None else judge_balances(read_balances(kv_balances))
-    with opened(export) as source:
+    balances = (
+        None if kv_balances is None else judge_balances(read_balances(_path(kv_balances, "kv_balances")))
+    )
+    with opened(_path(export, "export")) as source:
         history = judge_history(source.transactions())
         keys, key_repairs = judge_keys(source.api_keys())
     ends = ends_of(history.rows, balances)
-    repairs = [*source.repairs, *history.repairs, *(balances.repairs if balances else ()), *key_repairs]
+    repairs = [
+        *source.repairs,
+        *history.repairs,
+        *(balances.repairs if balances else ()),
+        *check_balances(ends, balances),
+        *key_repairs,
+    ]
 
     tally = _Tally(repairs, progress, total=len(history.rows) + len(ends))
+    tally.advance(0)
     move = _MovingIn(ledger, tally)
     move.history(history.rows)
     move.ends(ends)
@@ -138,8 +155,11 @@ class _MovingIn:
                     asked.append((None, happened(self._desk.intent(OpenAccount(row.owner)), row.at)))
                 asked.append((row, happened(self._desk.intent(_command_of(row)), row.at)))
             outcomes = self._perform([intent for _, intent in asked])
-            for (asked_row, _), outcome in zip(asked, outcomes, strict=True):
-                self._count(asked_row, outcome)
+            for (what, _), outcome in zip(asked, outcomes, strict=True):
+                if what is None:
+                    self._count_account(outcome)
+                else:
+                    self._count_entry(what, outcome)
             self._tally.advance(len(batch))
 
     def ends(self, ends: Sequence[End]) -> None:
@@ -198,13 +218,6 @@ class _MovingIn:
             job, keys=tuple(intent.key for intent in intents if intent.key is not None)
         )
 
-    def _count(self, row: HistoryRow | None, outcome: Outcome) -> None:
-        """Count what became of a row, or of an account that was to be opened."""
-        if row is None:
-            self._count_account(outcome)
-        else:
-            self._count_entry(row, outcome)
-
     def _count_account(self, outcome: Outcome) -> None:
         if outcome is None:
             self._tally.accounts_opened += 1
@@ -245,6 +258,12 @@ def _command_of(row: HistoryRow) -> Write:
     return Issue(
         row.owner, row.amount, kind=row.kind, reason=row.reason, idempotency_key=row.key, event_at=event_at
     )
+
+
+def _path(value: object, argument: str) -> Path:
+    if not isinstance(value, str | Path):
+        raise InvalidArgument(argument, f"a path is required, not {type(value).__name__}")
+    return Path(value)
 
 
 def _balance_of(end: End) -> str:
