@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from pluct_ledger.desk import Desk
 from pluct_ledger.domain.arguments import check_amount
 from pluct_ledger.domain.commands import Vend, WriteOptions
 from pluct_ledger.domain.entries import Receipt, parse_entry_id
@@ -66,6 +67,8 @@ class TokenVendor:
         cost: int = 1,
         leeway: timedelta = timedelta(0),
     ) -> None:
+        if not isinstance(getattr(ledger, "desk", None), Desk):
+            raise InvalidArgument("ledger", f"a Ledger is required, not {type(ledger).__name__}")
         if not isinstance(keys, SigningKeys):
             raise InvalidArgument("keys", f"SigningKeys are required, not {type(keys).__name__}")
         self._ledger = ledger
@@ -113,6 +116,7 @@ class TokenVendor:
             InvalidArgument, AccountNotFound, IdempotencyMismatch, TokenUnavailable, AccountClosed, AccountFrozen,
             InsufficientCredit.
             Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
+            Corrupted: the row of the token that this key vended is not what was paid for.
         """
         if uses is not None or claims is not None:
             raise InvalidArgument("uses" if uses is not None else "claims", "is not supported yet")
@@ -135,7 +139,7 @@ class TokenVendor:
             (receipt,) = plan.outcomes
             assert isinstance(receipt, Receipt)
             if not plan.entries:
-                return self._vended_before(work, receipt)
+                return self._vended_before(work, command, receipt)
 
             promised = build_claims(
                 owner=owner,
@@ -145,7 +149,7 @@ class TokenVendor:
                 scope=wanted,
                 cost=intent.asked,
                 ttl=lifetime,
-                now=now,
+                now=desk.now(),  # read again: the wait for the account is not taken off the token's life
                 token_id=receipt.entry_id,
             )
             token = sign(promised, signer)
@@ -190,27 +194,52 @@ class TokenVendor:
         """Return the public keys as a JWK set (RFC 7517); a secret that signs HS256 is never in it."""
         return self._keys.jwks()
 
-    def _vended_before(self, work: UnitOfWork, receipt: Receipt) -> VendedToken:
+    def _vended_before(self, work: UnitOfWork, command: Vend, receipt: Receipt) -> VendedToken:
         """Return the token that this key vended the first time, signed again from its claims."""
-        account_id, seq = parse_entry_id(receipt.entry_id)
-        row = read_token(work, account_id, seq)
+        row = read_token(work, *parse_entry_id(receipt.entry_id))
         if row is None:
             raise Corrupted(record=f"token {receipt.entry_id}", problem="its row is missing")
         key = self._keys.get(row.key_id)
         if key is None or not key.signs:
             raise TokenUnavailable(token_id=receipt.entry_id, key_id=row.key_id)
-        try:
-            promised = claims_of(row.claims)
-        except InvalidArgument as wrong:
-            raise Corrupted(
-                record=f"token {receipt.entry_id}", problem=f"its claims are no claims: {wrong}"
-            ) from None
+        promised = _paid_claims(row, command, receipt)
         return _vended(sign(promised, key), promised, receipt)
 
 
 def _row(intent: Intent, receipt: Receipt, claims: Claims, key_id: str) -> TokenRow:
-    expires_at = claims.exp * 1_000_000
-    return TokenRow(intent.account_id, receipt.seq, key_id, claims.text, expires_at)
+    return TokenRow(intent.account_id, receipt.seq, key_id, claims.text, _expiry(claims))
+
+
+def _expiry(claims: Claims) -> int:
+    """Return `exp` as our tables keep instants, in microseconds."""
+    return claims.exp * 1_000_000
+
+
+def _paid_claims(row: TokenRow, command: Vend, receipt: Receipt) -> Claims:
+    """Return a row's claims, if they are what the paying entry stands for: nothing else is ever signed again.
+
+    Issuer and audience are taken as they stand, and so is a time to live that was the vendor's: they may have been
+    configured otherwise since.
+    """
+    record = f"token {receipt.entry_id}"
+    try:
+        claims = claims_of(row.claims)
+    except InvalidArgument as wrong:
+        raise Corrupted(record=record, problem=f"its claims are no claims: {wrong}") from None
+    lifetime = claims.exp - claims.iat if command.ttl is None else command.ttl
+    said = (claims.jti, claims.sub, claims.book, claims.cost, " ".join(claims.scope), claims.nbf, claims.exp)
+    paid = (
+        receipt.entry_id,
+        receipt.owner,
+        receipt.book,
+        command.cost,
+        command.scope,
+        claims.iat,
+        claims.iat + lifetime,
+    )
+    if said != paid or row.expires_at != _expiry(claims):
+        raise Corrupted(record=record, problem="its claims are not what was paid for")
+    return claims
 
 
 def _vended(token: str, claims: Claims, receipt: Receipt) -> VendedToken:
