@@ -35,7 +35,10 @@ def host_context() -> MigrationContext:
     """
     try:
         return alembic.op.get_context()
-    except NameError as error:
+    except (
+        NameError,
+        AttributeError,
+    ) as error:  # alembic raises one before its first revision, the other after
         raise InvalidArgument(
             "bind", "an Engine or a Connection is required outside an alembic revision"
         ) from error
