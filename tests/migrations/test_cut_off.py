@@ -144,7 +144,7 @@ def test_a_connection_that_is_lost_leaves_no_lock(lane: str, fresh_database: Fre
         "postgres": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
         "mariadb": ("SELECT CONNECTION_ID()", "KILL {}"),
     }[lane]
-    killed = []
+    killed: list[int] = []
 
     @event.listens_for(engine, "before_cursor_execute")
     def lose(connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:

@@ -247,7 +247,8 @@ def test_autogenerate_of_a_host_leaves_our_tables_alone(fresh_database: Fresh) -
 
     def proposals(target: sa.MetaData, **options: Any) -> list[Any]:
         with engine.connect() as connection:
-            return compare_metadata(MigrationContext.configure(connection, opts=options), target)
+            found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), target)
+        return found
 
     assert proposals(metadata, include_name=migrations.include_name) == []
     assert [(kind, table.name) for kind, table in proposals(later, include_name=migrations.include_name)] == [
