@@ -45,6 +45,7 @@ from pluct_ledger.storage.entries import (
 )
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 from pluct_ledger.storage.verification import (
+    Row,
     accounts_to_verify,
     count_entries,
     moved_in_all,
@@ -205,14 +206,14 @@ class Reading:
 
         Raises:
             InvalidArgument: `owner` is not 1..255 bytes of UTF-8.
-            AccountNotFound: the owner has no account in this book and asset.
+            AccountNotFound: the owner has no account in this book and asset, and the log knows of none.
         """
         names, door = self.desk.names, self.desk.door
         if progress is not None:
             check_callable(progress, "progress")
-        if owner is not None:
-            self._state_of(owner)
         total = door.read(lambda work: count_entries(work, names, owner))
+        if owner is not None and total == 0:
+            self._state_of(owner)
         findings: list[Finding] = []
         checked = accounts = 0
         after: bytes | None = None
@@ -223,7 +224,7 @@ class Reading:
             if progress is not None:
                 progress(checked, max(total, checked))
             accounts += len(batch)
-            after = batch[-1][0].account_id
+            after = batch[-1][0]
         findings.extend(door.read(lambda work: list(orphans(work, names, owner))))
         if owner is None and (moved := door.read(lambda work: moved_in_all(work, names))) != 0:
             problem = f"all transfers together move {moved}, and must move 0"
@@ -275,9 +276,7 @@ def _kinds_of(kinds: Iterable[str]) -> Iterable[str]:
     return (check_kind(kind, "kinds") for kind in check_items(kinds, "kinds", most=MAX_KINDS))
 
 
-def _replayed(
-    work: UnitOfWork, *, names: Names, batch: list[tuple[AccountState, int]]
-) -> list[Finding | int]:
+def _replayed(work: UnitOfWork, *, names: Names, batch: list[Row]) -> list[Finding | int]:
     return list(verify_accounts(work, names, batch))
 
 

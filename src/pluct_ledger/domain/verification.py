@@ -17,7 +17,7 @@ class Finding:
 
     Attributes:
         record: the record's address, e.g. ``"entry <id>"`` or ``"account <id>"``.
-        field: the column that is wrong, or ``"record"`` for one that is missing or too many.
+        field: the column that is wrong, or ``"record"`` for one that is missing, too many or unreadable.
         problem: what is wrong with it, for people.
     """
 
@@ -97,7 +97,11 @@ class Replay:
             before = replace(
                 before, posted=entry.posted_after - entry.amount, held=entry.held_after - entry.hold_amount
             )
-        after = fold(before, entry)
+        try:
+            after = fold(before, entry)
+        except (TypeError, ValueError):
+            yield Finding(record, "terms", "they are no terms")
+            after = fold(before, replace(entry, terms=None))
         if entry.posted_after != after.posted:
             yield Finding(record, "posted_after", f"{entry.posted_after}, but the log says {after.posted}")
         if entry.held_after != after.held:

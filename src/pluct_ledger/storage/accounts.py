@@ -11,7 +11,7 @@ from sqlalchemy import Executable, Select, bindparam, delete, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from pluct_ledger.domain.accounts import AccountState, Status
-from pluct_ledger.errors import Contended
+from pluct_ledger.errors import Contended, Corrupted
 from pluct_ledger.storage.chunks import in_chunks
 from pluct_ledger.storage.dialects import Backend
 from pluct_ledger.storage.schema import Tables
@@ -214,8 +214,16 @@ def update_accounts(work: UnitOfWork, states: Sequence[AccountState], seq_before
 
 
 def state_of(row: Sequence[Any]) -> AccountState:
+    """Return the account that a row holds.
+
+    Raises:
+        Corrupted: its status is none that an account can have.
+    """
     values = list(row)
-    values[_STATUS] = Status(values[_STATUS])
+    try:
+        values[_STATUS] = Status(values[_STATUS])
+    except ValueError as error:
+        raise Corrupted(record=f"account {values[0].hex()}", problem=str(error)) from error
     return AccountState(*values)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Executable, Select, and_, bindparam, insert, or_, select,
 from pluct_ledger.domain.arguments import instant_of
 from pluct_ledger.domain.decisions import Names
 from pluct_ledger.domain.entries import Counter, Entry, EntryRecord, Operation, entry_id_of
+from pluct_ledger.errors import Corrupted
 from pluct_ledger.storage.chunks import in_chunks
 from pluct_ledger.storage.schema import Tables
 from pluct_ledger.storage.unit_of_work import UnitOfWork
@@ -157,9 +158,17 @@ def _conditions(tables: Tables, wanted: Filter) -> Iterable[Any]:
 
 
 def record_of(row: Sequence[Any]) -> EntryRecord:
+    """Return the entry that a row holds.
+
+    Raises:
+        Corrupted: its operation or counter is none that an entry can have.
+    """
     values = list(row)
-    values[_OPERATION] = Operation(values[_OPERATION])
-    values[_COUNTER] = Counter(values[_COUNTER])
+    try:
+        values[_OPERATION] = Operation(values[_OPERATION])
+        values[_COUNTER] = Counter(values[_COUNTER])
+    except ValueError as error:
+        raise Corrupted(record=f"entry {entry_id_of(values[0], values[1])}", problem=str(error)) from error
     return EntryRecord(*values)
 
 
