@@ -145,7 +145,9 @@ def test_a_dump_of_the_sqlite_shell_is_read(tmp_path: Path) -> None:
         "INSERT INTO sqlite_sequence VALUES('d1_migrations',1)",
         INSERT,
         "CREATE INDEX by_user ON transactions(user_id)",
-        "CREATE TRIGGER t AFTER INSERT ON transactions BEGIN INSERT INTO transactions VALUES (1,2,3,4,5,6); END",
+        "CREATE TRIGGER t AFTER INSERT ON transactions BEGIN "
+        "INSERT INTO transactions VALUES (1,2,3,4,5,CASE WHEN 1 THEN 6 END); -- not yet\n"
+        "INSERT INTO transactions VALUES (1,2,3,4,5,6); /* but now */ END",
         "CREATE VIEW spenders AS SELECT user_id FROM transactions",
         "COMMIT",
     )
@@ -229,6 +231,7 @@ def test_many_rows_may_stand_in_one_insert(tmp_path: Path) -> None:
         "VACUUM INTO '{file}'; SELECT 1",
         "CREATE TABLE transactions (id)",
         "this is not SQL",
+        "INSERT INTO transactions VALUES (\x1bJ)",
     ],
 )
 def test_a_dump_can_do_nothing_but_fill_the_two_tables(tmp_path: Path, statement: str) -> None:
@@ -241,6 +244,7 @@ def test_a_dump_can_do_nothing_but_fill_the_two_tables(tmp_path: Path, statement
 
     assert [one[0] for one in found] == ["t1", "t2"]
     assert [(repair.source, repair.what) for repair in repairs] == [("statement in line 4", "skipped")]
+    assert repairs[0].reason.isprintable()
     assert not target.exists()
 
 

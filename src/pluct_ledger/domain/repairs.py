@@ -47,6 +47,11 @@ def shown(value: object) -> str:
     return repr(value)[: 4 * _SHOWN_CHARS]
 
 
+def printable(message: object) -> str:
+    """Return a message that may repeat what stands in the export as one that can be printed anywhere."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(message))
+
+
 def storable(text: str, name: str, most_chars: int, remarks: list[str]) -> str:
     """Return `text` as every database stores it, within its bound; what had to be changed is added to `remarks`."""
     clean = _NOT_STORABLE.sub("\ufffd", text)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pluct_ledger.domain.legacy_history import SourceRow
 from pluct_ledger.domain.legacy_key_rows import SourceKey
-from pluct_ledger.domain.repairs import Repair
+from pluct_ledger.domain.repairs import Repair, printable
 from pluct_ledger.errors import InvalidArgument
 from pluct_ledger.importing.sql_dump import load
 
@@ -71,8 +71,9 @@ def opened(path: Path) -> Iterator[Export]:
             yield Export(connection, repairs)
     except OSError as error:
         raise InvalidArgument("export", f"{path} cannot be read: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise InvalidArgument("export", f"{path} cannot be read as an SQLite database: {error}") from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a message of SQLite's may itself be damaged
+        reason = f"{path} cannot be read as an SQLite database: {printable(error)}"
+        raise InvalidArgument("export", reason) from error
 
 
 def _connected(path: Path) -> tuple[sqlite3.Connection, tuple[Repair, ...]]:

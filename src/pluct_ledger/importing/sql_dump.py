@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pluct_ledger.domain.repairs import SKIPPED, Repair
+from pluct_ledger.domain.repairs import SKIPPED, Repair, printable
 from pluct_ledger.errors import InvalidArgument
 
 _MAX_VALUE_BYTES: Final = 64 * 1024 * 1024
@@ -38,6 +38,7 @@ _STATEMENT = re.compile(
     re.DOTALL,
 )
 _TRIGGER = re.compile(rb"create\s+(?:temp\w*\s+)?trigger\b", re.IGNORECASE)
+_END = re.compile(rb"end\s*;", re.IGNORECASE)
 
 _NAME: Final = r"""(?:main\s*\.\s*|"main"\s*\.\s*)?("[^"]+"|`[^`]+`|\[[^\]]+\]|\w+)"""
 _CREATE = re.compile(rf"create\s+table\s+(?:if\s+not\s+exists\s+)?{_NAME}", re.IGNORECASE)
@@ -97,7 +98,7 @@ class _Loading:
             try:
                 self._take(statement.decode())
             except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-                yield Repair(f"statement in line {line}", SKIPPED, str(error))
+                yield Repair(f"statement in line {line}", SKIPPED, printable(error))
         if not self._committed:
             raise InvalidArgument(
                 "export", "the dump begins a transaction and never commits it: it is cut off"
@@ -144,8 +145,7 @@ def _statements(content: bytes) -> Iterator[tuple[int, bytes]]:
     """
     at, line = 0, 1
     while True:
-        leading = _LEADING.match(content, at)
-        start = leading.end() if leading else at
+        start = _start_of_statement(content, at)
         line += content.count(b"\n", at, start)
         if start == len(content):
             return
@@ -162,13 +162,18 @@ def _statements(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _end_of_statement(content: bytes, start: int) -> int:
     """Return where a statement ends, -1 if it does not; a trigger holds others, and ends after them."""
-    end = start
     is_trigger = _TRIGGER.match(content, start) is not None
-    while found := _STATEMENT.match(content, end):
-        end = found.end()
-        if not is_trigger or sqlite3.complete_statement(content[start:end].decode("utf-8", "replace")):
-            return end
+    while found := _STATEMENT.match(content, start):
+        if not is_trigger or _END.match(content, _start_of_statement(content, start)):
+            return found.end()
+        start = found.end()
     return -1
+
+
+def _start_of_statement(content: bytes, at: int) -> int:
+    """Return where the next statement starts, behind blanks and comments."""
+    leading = _LEADING.match(content, at)
+    return leading.end() if leading else at
 
 
 def _columns_of(table: str, statement: str) -> list[str]:
