@@ -211,6 +211,8 @@ class Reading:
         names, door = self.desk.names, self.desk.door
         if progress is not None:
             check_callable(progress, "progress")
+        if owner is not None:
+            check_owner(owner)
         total = door.read(lambda work: count_entries(work, names, owner))
         if owner is not None and total == 0:
             self._state_of(owner)
