@@ -17,6 +17,10 @@ DRIVER = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "maria
 Fresh = Callable[[], Engine]
 
 
+def on_the_engine(connection: Connection) -> tuple[str, ...]:
+    return migrations.upgrade(connection.engine)
+
+
 def test_a_transaction_of_the_hosts(lane: str, fresh_database: Fresh) -> None:
     """In an asynchronous transaction the tables are made, and committed with it."""
     fresh = fresh_database()
@@ -40,9 +44,6 @@ def test_transactions_of_ours(lane: str, fresh_database: Fresh) -> None:
     fresh, reference = fresh_database(), fresh_database()
     migrations.upgrade(reference)
 
-    def on_the_engine(connection: Connection) -> tuple[str, ...]:
-        return migrations.upgrade(connection.engine)
-
     async def host() -> None:
         engine = create_async_engine(fresh.url.set(drivername=DRIVER[lane]))
         async with engine.connect() as connection:
@@ -57,13 +58,16 @@ def test_transactions_of_ours(lane: str, fresh_database: Fresh) -> None:
     assert catalog(fresh) == catalog(reference)
 
 
-def test_eight_tasks_at_once(lane: str, fresh_database: Fresh) -> None:
+@pytest.mark.parametrize("migrate", [migrations.upgrade, on_the_engine], ids=["connection", "engine"])
+def test_eight_tasks_at_once(
+    lane: str, fresh_database: Fresh, migrate: Callable[[Connection], tuple[str, ...]]
+) -> None:
     """Of eight tasks of one event loop one runs the revisions, and none stops the loop."""
     fresh = fresh_database()
 
     async def upgrade(engine: AsyncEngine) -> tuple[str, ...]:
         async with engine.connect() as connection:
-            return await connection.run_sync(migrations.upgrade)
+            return await connection.run_sync(migrate)
 
     async def host() -> list[tuple[str, ...]]:
         engine = create_async_engine(fresh.url.set(drivername=DRIVER[lane]))

@@ -131,7 +131,6 @@ def test_a_host_may_begin_transactions_itself(fresh_database: Fresh) -> None:
     engine.dispose()
 
 
-@pytest.mark.lanes("sqlite", because="only SQLite lives in memory")
 @pytest.mark.parametrize("configured", [False, True])
 def test_a_database_in_memory(*, configured: bool) -> None:
     """A database in memory, one connection for all, is migrated and keeps its tables."""
