@@ -13,4 +13,6 @@ def main() -> None:
         if missing.name not in {"typer", "rich"}:
             raise
         sys.exit("pluct-ledger's command line needs its extra: pip install 'pluct-ledger[cli]'")
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Final, NoReturn
 
-import click
 import typer
+import typer.main
 
 import pluct_ledger
-from pluct_ledger.cli import accounts, database, keys, tokens
+from pluct_ledger.cli import database, importing, keys, reading, tokens, writing
 from pluct_ledger.cli.demo import demo
-from pluct_ledger.cli.terminal import Terminal, errors_shown
+from pluct_ledger.cli.failures import failures_shown
+from pluct_ledger.cli.terminal import Terminal, prepare_streams
+
+NAME: Final = "pluct-ledger"
 
 app = typer.Typer(
-    name="pluct-ledger",
+    name=NAME,
     help="Credits in your own database: accounts, tokens, partner keys, and books that prove themselves.",
+    epilog="Every command takes --json, before or after it, and exits with a number that tells what went wrong.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(database.app, name="db")
-app.add_typer(database.importing, name="import")
-accounts.add_to(app)
-app.add_typer(tokens.app, name="token")
-app.add_typer(keys.app, name="key")
-app.command("demo")(demo)
+
+_SET_UP: Final = "Set up"
+_CREDIT: Final = "Credit"
+_LOOK: Final = "Look"
+_ACCESS: Final = "Tokens and keys"
+
+app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
+app.add_typer(importing.app, name="import", rich_help_panel=_SET_UP)
+app.command("demo", rich_help_panel=_SET_UP)(demo)
+app.command("open", rich_help_panel=_CREDIT)(writing.open_account)
+app.command("grant", rich_help_panel=_CREDIT)(writing.grant)
+app.command("spend", rich_help_panel=_CREDIT)(writing.spend)
+app.command("transfer", rich_help_panel=_CREDIT)(writing.transfer)
+# What looks like an option and is none is taken as an argument, so that -5 needs nothing before it.
+_negative = {"ignore_unknown_options": True}
+app.command("adjust", rich_help_panel=_CREDIT, context_settings=_negative)(writing.adjust)
+app.command("account", rich_help_panel=_LOOK)(reading.account)
+app.command("accounts", rich_help_panel=_LOOK)(reading.accounts)
+app.command("entries", rich_help_panel=_LOOK)(reading.entries)
+app.command("verify", rich_help_panel=_LOOK)(reading.verify)
+app.add_typer(tokens.app, name="token", rich_help_panel=_ACCESS)
+app.add_typer(keys.app, name="key", rich_help_panel=_ACCESS)
 
 
 def _version(wanted: bool) -> None:
@@ -42,32 +61,34 @@ def options(
         str | None,
         typer.Option(
             envvar="DATABASE_URL",
-            show_envvar=True,
-            help="The database, e.g. sqlite:///ledger.db; DATABASE_URL keeps a password out of the process list.",
+            help="The database, e.g. sqlite:///ledger.db; the variable keeps a password out of the process list.",
         ),
     ] = None,
     book: Annotated[str, typer.Option(envvar="PLUCT_BOOK", help="The book to work in.")] = "default",
     asset: Annotated[str, typer.Option(help="What is counted.")] = "credit",
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    schema: Annotated[
+        str | None,
+        typer.Option(help="The PostgreSQL schema of the tables; the connection's default without it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, errors too.")] = False,
     _version_wanted: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Take the options that stand before the command."""
     terminal: Terminal = context.find_root().obj
-    terminal.url, terminal.book, terminal.asset, terminal.as_json = url, book, asset, as_json
+    terminal.url, terminal.book, terminal.asset, terminal.schema = url, book, asset, schema
+    terminal.as_json = as_json
 
 
-def run(arguments: list[str] | None = None) -> Any:
-    """Run the command line with these arguments; without, with the process's."""
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line with these arguments, or with the ones that the process was given."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    prepare_streams()
     terminal = Terminal()
-    with errors_shown(terminal):
-        try:
-            sys.exit(app(arguments, obj=terminal, standalone_mode=False) or 0)
-        except click.exceptions.Exit as exit_:
-            sys.exit(exit_.exit_code)
-        except click.exceptions.Abort:
-            sys.exit(130)
-        except click.ClickException as wrong:
-            wrong.show()
-            sys.exit(wrong.exit_code)
+    try:
+        with failures_shown(terminal, given):
+            command = typer.main.get_command(app)
+            sys.exit(command.main(given, prog_name=NAME, standalone_mode=False, obj=terminal) or 0)
+    except typer.Exit as exit_:
+        sys.exit(exit_.exit_code)

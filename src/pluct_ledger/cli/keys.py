@@ -2,62 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from pluct_ledger.api_key_registry import ApiKeyRegistry
-from pluct_ledger.cli.accounts import Json, terminal_of
+from pluct_ledger.cli.options import Json, Limit, terminal_of
+from pluct_ledger.cli.reading import answer_page
 from pluct_ledger.cli.secrets import pepper
-from pluct_ledger.cli.terminal import Terminal, table
-from pluct_ledger.domain.api_keys import ApiKey
+from pluct_ledger.cli.sheets import Kind, Sheet, record, sheet
+from pluct_ledger.cli.terminal import Terminal
+from pluct_ledger.domain.api_keys import ApiKey, CreatedApiKey, KeyForm
 
 app = typer.Typer(help="API keys of partners.", no_args_is_help=True)
-
-PepperFile = Annotated[
-    Path | None, typer.Option(help="A file with the pepper; else API_KEY_PEPPER, else none.")
-]
 
 
 @app.command("create")
 def create(
     context: typer.Context,
     description: Annotated[str, typer.Argument(help="Whom the key is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="What it allows; may be repeated.")] = None,
-    pepper_file: PepperFile = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it allows, credits:add without it; may be repeated.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="The first word of the key.")] = "pluct",
+    environment: Annotated[str, typer.Option(help="The second word of the key.")] = "live",
+    pepper_file: Annotated[
+        Path | None, typer.Option(help="A file with the pepper; else API_KEY_PEPPER, else none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Create an API key; its secret is shown this once."""
+    """Create an API key and print its secret, which nothing can tell a second time."""
     terminal = terminal_of(context, as_json)
-    with _registry(terminal, pepper_file) as registry:
+    form, secret_pepper = KeyForm(prefix, environment), pepper(pepper_file)
+    with _registry(terminal, form, secret_pepper) as registry:
         created = registry.create(description, scopes=tuple(scope or ("credits:add",)))
-    if terminal.as_json:
-        terminal.show(created, str)
-        return
-    terminal.out.out(created.secret)
-    terminal.err.print(
-        f"key {created.api_key.key_id}: keep the secret now, it is not shown again", markup=False
-    )
+    terminal.answer(created, lambda: _hand_out(terminal, created))
 
 
 @app.command("list")
 def list_keys(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 50,
+    limit: Limit = 50,
     after: Annotated[str | None, typer.Option(help="Go on after this cursor.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the API keys of the book, newest first."""
     terminal = terminal_of(context, as_json)
-    with _registry(terminal, None) as registry:
+    with _registry(terminal) as registry:
         page = registry.page(limit=limit, after=after)
-    terminal.show({"items": list(page.items), "next": page.next}, lambda: _key_table(page.items))
-    if page.next is not None and not terminal.as_json:
-        terminal.err.print(f"more: --after {page.next}", markup=False)
+    answer_page(terminal, page, _key_sheet(page), more="--after")
 
 
 @app.command("revoke")
@@ -67,25 +63,52 @@ def revoke(
     reason: Annotated[str | None, typer.Option(help="Why, for people.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Revoke an API key; it is refused from the next request on."""
+    """Revoke an API key for good: it is refused from the next request on."""
     terminal = terminal_of(context, as_json)
-    with _registry(terminal, None) as registry:
+    with _registry(terminal) as registry:
         revoked = registry.revoke(key_id, reason=reason)
-    terminal.show(revoked, lambda: _key_table((revoked,)))
+    terminal.answer(revoked, lambda: terminal.show_record(_key_record(revoked)))
 
 
 @contextmanager
-def _registry(terminal: Terminal, pepper_file: Path | None) -> Iterator[ApiKeyRegistry]:
+def _registry(
+    terminal: Terminal, form: KeyForm | None = None, secret_pepper: bytes | None = None
+) -> Iterator[ApiKeyRegistry]:
+    shape = form or KeyForm()
     with terminal.engine() as engine:
-        yield ApiKeyRegistry(engine, book=terminal.book, pepper=pepper(pepper_file))
+        yield ApiKeyRegistry(
+            engine,
+            book=terminal.book,
+            schema=terminal.schema,
+            pepper=secret_pepper,
+            prefix=shape.prefix,
+            environment=shape.environment,
+        )
 
 
-def _key_table(shown: tuple[ApiKey, ...]) -> Table:
-    return table(
-        "API keys",
-        ("id", "description", "scopes", "status", "created", "last used"),
-        (
-            (key.key_id, key.description, " ".join(key.scopes), key.status, key.created_at, key.last_used_at)
-            for key in shown
-        ),
+def _hand_out(terminal: Terminal, created: CreatedApiKey) -> None:
+    terminal.write(created.secret + "\n")
+    terminal.note(f"Key {created.api_key.key_id}: keep the secret now, it is not shown again.")
+
+
+def _key_sheet(shown: Iterable[ApiKey]) -> Sheet:
+    columns = [("id", Kind.EXACT), ("description", Kind.TEXT), ("scopes", Kind.TEXT), ("status", Kind.EXACT)]
+    columns += [("created", Kind.SPARE), ("last used", Kind.SPARE)]
+    rows = (
+        (one.key_id, one.description, " ".join(one.scopes), one.status, one.created_at, one.last_used_at)
+        for one in shown
+    )
+    return sheet(columns, rows)
+
+
+def _key_record(one: ApiKey) -> Sheet:
+    return record(
+        id=one.key_id,
+        description=one.description,
+        scopes=" ".join(one.scopes),
+        status=one.status,
+        created=one.created_at,
+        last_used=one.last_used_at,
+        revoked=one.revoked_at,
+        reason=one.revoked_reason,
     )

@@ -3,51 +3,91 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
+from typing import BinaryIO, Final
 
+from pluct_ledger.cli.terminal import Terminal
+from pluct_ledger.domain.jws import MAX_TOKEN_CHARS
 from pluct_ledger.domain.signing_keys import SigningKeys
 from pluct_ledger.errors import InvalidArgument
 
-JWT_SECRET = "JWT_SECRET"  # noqa: S105 - the name of a variable
-API_KEY_PEPPER = "API_KEY_PEPPER"
+JWT_SECRET: Final = "JWT_SECRET"  # noqa: S105 - the name of a variable
+API_KEY_PEPPER: Final = "API_KEY_PEPPER"
 
-
-def read_text(path: Path, name: str) -> str:
-    """Return a file's text without the newline at its end; ``-`` is the standard input.
-
-    Raises:
-        InvalidArgument: it cannot be read, or is no UTF-8.
-    """
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
-        reason = wrong.strerror if isinstance(wrong, OSError) else "is no UTF-8"
-        raise InvalidArgument(name, f"{path}: {reason}") from None
-    return text.rstrip("\r\n")
+_STANDARD_INPUT: Final = Path("-")
+_MAX_BYTES: Final = 65_536
+_PEM: Final = b"-----BEGIN "
+_JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 def signing_keys(secret_file: Path | None, key_file: Path | None) -> SigningKeys:
-    """Return the keys to sign with: a PEM file's Ed25519 key, a file's secret, or that of ``JWT_SECRET``.
+    """Return the key that tokens are signed with.
+
+    Args:
+        secret_file: holds the secret of HS256.
+        key_file: holds an Ed25519 key in PEM. Without either, ``JWT_SECRET`` holds the one or the other.
 
     Raises:
-        InvalidArgument: there is none, or it is too weak.
+        InvalidArgument: there is none, there are two, or it is too weak.
     """
+    if secret_file is not None and key_file is not None:
+        raise InvalidArgument("key_file", "name one file: a secret or a key")
     if key_file is not None:
-        return SigningKeys.ed25519(read_text(key_file, "key_file"))
+        return SigningKeys.ed25519(_read(key_file, "key_file"))
     if secret_file is not None:
-        return SigningKeys.hs256(read_text(secret_file, "secret_file"))
+        return SigningKeys.hs256(_read(secret_file, "secret_file"))
     secret = os.environ.get(JWT_SECRET)
     if not secret:
         raise InvalidArgument(
             JWT_SECRET, "set it, or name a file: --secret-file (HS256) or --key-file (Ed25519, PEM)"
         )
-    return SigningKeys.hs256(secret)
+    raw = os.fsencode(secret)
+    return SigningKeys.ed25519(raw) if raw.startswith(_PEM) else SigningKeys.hs256(raw)
 
 
 def pepper(pepper_file: Path | None) -> bytes | None:
     """Return the pepper of API keys, from a file or ``API_KEY_PEPPER``; None for none."""
     if pepper_file is not None:
-        return read_text(pepper_file, "pepper_file").encode()
+        return _read(pepper_file, "pepper_file")
     text = os.environ.get(API_KEY_PEPPER)
-    return text.encode() if text else None
+    return os.fsencode(text) if text else None
+
+
+def read_token(file: Path | None, terminal: Terminal) -> str:
+    """Return the token that a file holds, or that comes in on the standard input.
+
+    Raises:
+        InvalidArgument: the file cannot be read, or the argument is a token and no file.
+    """
+    if file is None and sys.stdin.isatty():
+        terminal.note("Paste the token, then press Ctrl-D.")
+    if file is not None and _JWT.fullmatch(str(file)):
+        raise InvalidArgument(
+            "file", "a token is read from a file or the standard input: every process sees an argument"
+        )
+    raw = _read(file or _STANDARD_INPUT, "file", most=MAX_TOKEN_CHARS * 4)
+    return raw.decode("utf-8", "replace").strip()
+
+
+def _read(path: Path, name: str, most: int = _MAX_BYTES) -> bytes:
+    """Return what a file holds, without the line break at the end of a text; ``-`` is the standard input."""
+    try:
+        if path == _STANDARD_INPUT:
+            return _content(sys.stdin.buffer, name, most)
+        with path.open("rb") as file:
+            return _content(file, name, most)
+    except OSError as error:
+        # The path is not repeated: it may be the secret itself, given in the wrong place.
+        raise InvalidArgument(name, f"cannot be read: {error.strerror}") from None
+
+
+def _content(file: BinaryIO, name: str, most: int) -> bytes:
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise InvalidArgument(name, f"at most {most} bytes")
+    try:
+        return content.decode().rstrip("\r\n").encode()
+    except UnicodeDecodeError:
+        return content  # bytes as they were drawn: what looks like a line break is one of them

@@ -1,26 +1,26 @@
-"""What every command shares: the database, the book, and how answers and errors are shown."""
+"""What every command shares: the database, the book, and how answers are shown."""
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from typing import Final, TextIO
 
 import typer
-from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from rich.text import Text
+from sqlalchemy import Engine
 
-from pluct_ledger import sqlite
-from pluct_ledger.errors import InvalidArgument, PluctError
+from pluct_ledger.cli.engines import open_engine
+from pluct_ledger.cli.sheets import Sheet, visible
+from pluct_ledger.errors import InvalidArgument
 from pluct_ledger.ledger import Ledger
 
 EXIT_CODES: Final = {
@@ -46,14 +46,13 @@ EXIT_CODES: Final = {
 
 EXIT_BOOKS_WRONG: Final = EXIT_CODES["corrupted"]
 EXIT_TOKEN_NOT_VALID: Final = 40
+EXIT_INTERRUPTED: Final = 130
+EXIT_NOBODY_READS: Final = 141
+"""What a shell reports of a program that wrote on after its reader was gone."""
 
-_DRIVERS: Final = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mariadb+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-_EXTRAS: Final = {"psycopg": "postgres", "pymysql": "mariadb"}
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 @dataclass(slots=True)
@@ -63,16 +62,17 @@ class Terminal:
     url: str | None = None
     book: str = "default"
     asset: str = "credit"
+    schema: str | None = None
     as_json: bool = False
-    out: Console = field(default_factory=lambda: Console(highlight=False))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=_console)
+    err: Console = field(default_factory=lambda: _console(stderr=True))
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
+    def engine(self, *, creating: bool = False) -> Iterator[Engine]:
         """Give the engine of ``--url`` or ``DATABASE_URL`` for as long as a command runs."""
         if not self.url:
-            raise typer.BadParameter("name the database: --url before the command, or DATABASE_URL")
-        engine = open_engine(self.url)
+            raise InvalidArgument("url", "name the database: --url before the command, or DATABASE_URL")
+        engine = open_engine(self.url, creating=creating)
         try:
             yield engine
         finally:
@@ -82,88 +82,96 @@ class Terminal:
     def ledger(self) -> Iterator[Ledger]:
         """Give the ledger of the chosen book and asset."""
         with self.engine() as engine:
-            yield Ledger(engine, book=self.book, asset=self.asset)
+            yield Ledger(engine, book=self.book, asset=self.asset, schema=self.schema)
 
-    def show(self, value: object, text: Callable[[], object]) -> None:
-        """Print `value` as JSON where that was asked for, else what `text` returns."""
+    def answer(self, value: object, show: Callable[[], None]) -> None:
+        """Print `value` as JSON where that was asked for; else call `show`, which says the same to people."""
         if self.as_json:
-            self.out.out(to_json(value))
+            self.write(self.json_of(value) + "\n")
         else:
-            self.out.print(text())
+            show()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line for people."""
+        self._print(self.out, text, style)
+
+    def note(self, text: str) -> None:
+        """Print a line beside the answer, on the error stream; none beside JSON."""
+        if not self.as_json:
+            self._print(self.err, text, "dim")
+
+    def fail(self, text: str) -> None:
+        """Print what went wrong, in one line on the error stream."""
+        line = Text.assemble(("error: ", "bold red"), visible(" ".join(text.split())))
+        if self.err.is_terminal:
+            self.err.print(line)
+        else:
+            self._write(sys.stderr, line.plain + "\n")
+
+    def show(self, sheet: Sheet) -> None:
+        """Print rows: as a table that fits the terminal, or as whole lines into a pipe."""
+        if self.out.is_terminal:
+            self.out.print(sheet.table(self.out.width))
+        else:
+            self.write("".join(line + "\n" for line in sheet.lines()))
+
+    def show_record(self, sheet: Sheet) -> None:
+        """Print each value of a row on a line of its own, beside its name."""
+        for line in sheet.records():
+            self.say(line)
+
+    def write(self, text: str) -> None:
+        """Write to the standard output what a program is to read."""
+        self._write(sys.stdout, text)
+
+    def json_of(self, value: object) -> str:
+        """Return the JSON text of a value of the API, or of plain containers of such."""
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        return json.dumps(to_jsonable_python(value), ensure_ascii=not unicode, indent=2)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
-        """Give a function that moves a progress bar on the error stream; nothing is drawn where nobody looks."""
+    def progress(self, what: str, *, stays: bool = False) -> Iterator[Callable[[int, int], None]]:
+        """Give a function that moves a progress bar on the error stream.
+
+        Args:
+            what: what goes on, before the bar.
+            stays: the bar is there afterwards too; also where it is no terminal, but then only in its last state.
+        """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.err, disable=self.as_json) as bar:
+        hidden = self.as_json or not (stays or self.err.is_terminal)
+        with Progress(*columns, console=self.err, disable=hidden, transient=not stays) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
+    def _print(self, console: Console, text: str, style: str) -> None:
+        if console.is_terminal:
+            console.print(Text(visible(text), style=style))
+        else:
+            self._write(sys.stderr if console.stderr else sys.stdout, visible(text) + "\n")
 
-def open_engine(url: str) -> Engine:
-    """Return an engine for a database URL; SQLite's is configured for the ledger.
-
-    Raises:
-        InvalidArgument: it is no database URL, or the driver is not installed.
-    """
-    try:
-        parsed = make_url(url)
-        if parsed.drivername in _DRIVERS:
-            parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
-        engine = create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError):
-        # The text is not repeated: it may hold a password.
-        raise InvalidArgument(
-            "url", "is no database URL; e.g. sqlite:///ledger.db or postgresql://host/name"
-        ) from None
-    except ModuleNotFoundError as missing:
-        extra = _EXTRAS.get(missing.name or "", "postgres")
-        raise InvalidArgument("url", f"needs a driver: pip install 'pluct-ledger[{extra}]'") from None
-    return sqlite.configure(engine) if engine.dialect.name == "sqlite" else engine
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError as error:
+            _silence(stream)
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(EXIT_NOBODY_READS) from None
+            if stream is not sys.stderr:
+                self.fail(f"the answer cannot be written: {error.strerror}")
+            raise typer.Exit(1) from None
 
 
-def to_json(value: object) -> str:
-    """Return the JSON text of a value of the API, or of plain containers of such."""
-    plain = TypeAdapter(type(value)).dump_python(value, mode="json")
-    return json.dumps(plain, ensure_ascii=False, indent=2)
+def prepare_streams() -> None:
+    """Let both streams take whatever they are given: what their encoding lacks is written as its escape."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
-def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
-) -> Table:
-    """Return a table whose cells are shown as they are; columns in `numbers` stand right."""
-    made = Table(title=escape(title), title_justify="left", header_style="bold")
-    for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(_cell(value) for value in row))
-    return made
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
-    return escape(str(value))
-
-
-@contextmanager
-def errors_shown(terminal: Terminal) -> Iterator[None]:
-    """Show an error of ours as one line (or as JSON), and exit with the number of its code."""
-    try:
-        yield
-    except PluctError as error:
-        report(terminal, error.code, str(error), error.facts)
-        sys.exit(EXIT_CODES.get(error.code, 1))
-    except OperationalError as error:
-        report(terminal, "database_unreachable", str(error.orig).strip(), {})
-        sys.exit(1)
-
-
-def report(terminal: Terminal, code: str, message: str, facts: dict[str, Any]) -> None:
-    """Print an error."""
-    if terminal.as_json:
-        terminal.out.out(to_json({"error": {"code": code, "message": message, **facts}}))
-    else:
-        terminal.err.print(f"[bold red]error[/]: {escape(message)} ({code})", soft_wrap=True)
+def _silence(stream: TextIO) -> None:
+    """Send nowhere what is still unwritten, so that Python says nothing of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
