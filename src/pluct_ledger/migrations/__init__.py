@@ -124,6 +124,7 @@ def check(bind: Engine | Connection, *, schema: str | None = None) -> None:
         InvalidArgument: the bind is neither; a schema on another database than PostgreSQL.
         SchemaMismatch: there are no tables of ours, or not all that this release needs, or a later release has left it
             behind.
+        Contended: a lock on a table was in the way for too long.
     """
     _check_bind(bind, schema)
     with runs.reading(bind) as connection:

@@ -117,12 +117,17 @@ def require(found: Marks) -> None:
 def reading(bind: Bind) -> Iterator[Connection]:
     """Yield a connection to read on, and leave no transaction open that was not open before."""
     if isinstance(bind, Engine):
-        with locks.turn(bind), bind.execution_options(**{READING: True}).connect() as connection:
+        with (
+            translated(),
+            locks.turn(bind),
+            bind.execution_options(**{READING: True}).connect() as connection,
+        ):
             yield connection
         return
     open_before = bind.in_transaction()
     try:
-        yield bind
+        with translated():
+            yield bind
     finally:
         if not open_before:
             bind.rollback()
