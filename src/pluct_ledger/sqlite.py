@@ -58,5 +58,9 @@ def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str =
 
 
 def _begin(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if driver.isolation_level is not None:
+        # After a connection with an isolation level of its own, SQLAlchemy gives the driver back its default.
+        driver.isolation_level = None
     reading = connection.get_execution_options().get(READING, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")

@@ -24,7 +24,6 @@ PAIRS: Final = {
 """Who calls on which lane: each caller on SQLite, and on each server its own transactions and one of the host's."""
 
 TABLES: Final = tables_in(None)
-LOG: Final = (TABLES.account, TABLES.entry, TABLES.share, TABLES.grant)
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -53,7 +52,7 @@ class Caller:
             self._host.commit()
 
     def rows(self) -> Rows:
-        """Commit what was done so far, and return every row of the log and its caches."""
+        """Commit what was done so far, and return every row of ours."""
         self.settle()
         with self.engine.connect() as connection:
             return rows_of(connection)
@@ -88,10 +87,10 @@ def caller_of(name: str, engine: Engine, clock: FrozenClock) -> Iterator[Caller]
 
 
 def rows_of(connection: Connection) -> Rows:
-    """Return every row of the log and its caches as this connection sees them."""
+    """Return every row of ours as this connection sees them."""
     return {
         table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
-        for table in LOG
+        for table in TABLES.metadata.sorted_tables
     }
 
 

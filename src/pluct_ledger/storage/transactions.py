@@ -84,8 +84,15 @@ def _join(work: UnitOfWork) -> None:
 
 
 def _refuse_a_savepoint_without_begin(work: UnitOfWork) -> None:
-    """Refuse where the sqlite3 module may have set a savepoint outside a transaction: releasing it would commit."""
-    if work.connection.in_nested_transaction() and dialects.sqlite_begins_by_itself(work.connection):
+    """Refuse where a savepoint may have been set outside a transaction: SQLite takes it for one, and releasing commits.
+
+    The sqlite3 module does not begin before a savepoint, and in its other modes begins nothing: there it is up to who
+    listens to SQLAlchemy's "begin", as a configured engine does.
+    """
+    connection = work.connection
+    if not connection.in_nested_transaction():
+        return
+    if dialects.sqlite_begins_by_itself(connection) or not connection.dispatch.begin:
         raise InvalidArgument(
             "using",
             "sqlite3 sets savepoints without BEGIN, so releasing one commits: "
