@@ -8,12 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import Script
 from sqlalchemy import Engine, inspect
 
 from pluct_ledger import migrations
-from pluct_ledger.migrations import history, marks
+from pluct_ledger.migrations import history, marks, versions
 from pluct_ledger.storage.schema import SCHEMA_VERSION, VERSION_TABLE, table_names, tables_in
 from tests.migrations.catalog import catalog
 
@@ -87,3 +91,25 @@ def test_the_command_line_of_alembic_works_on_our_revisions(fresh_database: Call
     assert "No new upgrade operations detected" in alembic("check")
     alembic("downgrade", "base")
     assert inspect(engine).get_table_names() == [VERSION_TABLE]
+
+
+def test_a_new_revision_begins_with_what_every_revision_needs(
+    tmp_path: Path, fresh_database: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `alembic revision` writes is numbered on, and runs up and down as it stands."""
+    engine = fresh_database()
+    migrations.upgrade(engine)
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.set_main_option("version_locations", f"{Path(versions.__path__[0])}{os.pathsep}{tmp_path}")
+    config.set_main_option("path_separator", "os")
+    script = command.revision(config, "a step", autogenerate=True, version_path=str(tmp_path))
+    assert isinstance(script, Script)
+    assert (script.revision, script.down_revision) == ("0002", "0001")
+
+    new = history.Revision("0002", "0001", script.module.upgrade, script.module.downgrade)
+    known = (*history.revisions(), new)
+    monkeypatch.setattr(history, "revisions", lambda: known)
+    assert migrations.upgrade(engine) == ("0002",)
+    assert migrations.downgrade(engine, to="0001") == ("0002",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,10 @@ from tests.migrations.catalog import catalog, nothing_is_left
 Fresh = Callable[[], Engine]
 
 AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
+# How sqlite3 begins transactions: before writing, never, and from Python 3.12 on always or never in a standard way.
+MODES: list[dict[str, Any]] = [{"isolation_level": ""}, {"isolation_level": None}]
+if sys.version_info >= (3, 12):
+    MODES += [{"autocommit": False}, {"autocommit": True}]
 SERIALIZABLE = {"isolation_level": "SERIALIZABLE"}
 
 
@@ -33,6 +38,21 @@ def statements(engine: Engine) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def failing(engine: Engine, at: str) -> Iterator[None]:
+    """Statements that name something fail meanwhile."""
+
+    def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if at in statement:
+            raise RuntimeError("cut off")
+
+    event.listen(engine, "before_cursor_execute", fail)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", fail)
 
 
 def tables_of(bind: Engine | Connection) -> set[str]:
@@ -106,6 +126,26 @@ def test_any_engine_will_do(fresh_database: Fresh, options: dict[str, Any]) -> N
         assert migrations.upgrade(engine) == ()
         migrations.check(fresh)
         assert migrations.downgrade(engine, to="base") == ("0001",)
+        assert nothing_is_left(fresh)
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.lanes("sqlite", because="only its driver has modes")
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_any_mode_of_the_driver_will_do(fresh_database: Fresh, mode: dict[str, Any]) -> None:
+    """However the sqlite3 module begins transactions, or leaves that to others, all tables are committed."""
+    fresh = fresh_database()
+    engine = create_engine(fresh.url, connect_args=mode)
+    try:
+        assert migrations.upgrade(engine) == ("0001",)
+        assert migrations.upgrade(engine) == ()
+        migrations.check(fresh)
+        with engine.connect() as connection:
+            assert migrations.downgrade(connection, to="base") == ("0001",)
+        assert nothing_is_left(fresh)
+        with pytest.raises(RuntimeError, match="cut off"), failing(engine, "pluct_token"):
+            migrations.upgrade(engine)
         assert nothing_is_left(fresh)
     finally:
         engine.dispose()
@@ -211,15 +251,8 @@ def test_autocommit_on_a_connection_is_refused(fresh_database: Fresh) -> None:
 def test_a_failure_leaves_the_connection_usable(fresh_database: Fresh) -> None:
     """After an upgrade that failed, the pool's connections hold no lock and no setting of ours."""
     engine = fresh_database()
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if "pluct_token" in statement:
-            raise RuntimeError("cut off")
-
-    with pytest.raises(RuntimeError, match="cut off"):
+    with pytest.raises(RuntimeError, match="cut off"), failing(engine, "pluct_token"):
         migrations.upgrade(engine)
-    event.remove(engine, "before_cursor_execute", fail)
     other = create_engine(engine.url)
     assert migrations.upgrade(other) == ("0001",)
     other.dispose()
