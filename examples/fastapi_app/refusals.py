@@ -69,7 +69,8 @@ def refusal_of(error: Exception) -> Refusal:
         for kind in type(error).__mro__:
             if kind in STATUSES:
                 return _known(error, *STATUSES[kind])
-    return Refusal(500, "Internal server error", "internal_error")
+    # The server closes the connection after an error that nobody expected; so that clients know.
+    return Refusal(500, "Internal server error", "internal_error", {"Connection": "close"})
 
 
 def _known(error: errors.PluctError, status: int, text: str) -> Refusal:
