@@ -123,8 +123,8 @@ class BorrowedDoor:
             Contended: others were in the way; the host rolls back and retries its whole transaction.
             SchemaMismatch: our tables are not there.
         """
-        connection = self._connection()
         try:
+            connection = self._connection()
             work = UnitOfWork(connection, self._tables, own=False)
             transactions.join_borrowed_write(work)
             try:

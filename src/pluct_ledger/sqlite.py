@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 
 from pluct_ledger.errors import InvalidArgument
 from pluct_ledger.storage.transactions import READING
 
 _SYNCHRONOUS: Final = ("FULL", "NORMAL")
+_HOW: Final = "pluct_ledger_begin"
 
 
 def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str = "FULL") -> Engine:
@@ -51,16 +52,25 @@ def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str =
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    if not event.contains(engine, "begin", _begin):
+    if not event.contains(engine, "begin", _prepare):
         event.listen(engine, "connect", on_connect)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", _prepare)
+        # Not in the listener: a BEGIN that fails there leaves SQLAlchemy's connection unable to begin ever again, and a
+        # host that goes on with the same connection after "database is locked" would do so without a transaction.
+        vars(engine.dialect)["do_begin"] = _begin
     return engine
 
 
-def _begin(connection: Connection) -> None:
+def _prepare(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if driver.isolation_level is not None:
         # After a connection with an isolation level of its own, SQLAlchemy gives the driver back its default.
         driver.isolation_level = None
     reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+    connection.connection.info[_HOW] = "DEFERRED" if reading else "IMMEDIATE"
+
+
+def _begin(connection: PoolProxiedConnection) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"BEGIN {connection.info.pop(_HOW, 'IMMEDIATE')}")
+    cursor.close()
