@@ -63,6 +63,10 @@ def pytest_configure_node(node: object) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     yield
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        # What a test has to say about its run: it records a property of this name.
+        if summary := dict(report.user_properties).get("summary"):
+            terminalreporter.line(str(summary))
     missed: Counter[str] = Counter()
     for report in terminalreporter.getreports("skipped"):
         if UNAVAILABLE in report.longreprtext:
