@@ -10,7 +10,7 @@ def main() -> None:
     try:
         from pluct_ledger.cli.app import run
     except ModuleNotFoundError as missing:
-        if missing.name not in {"typer", "rich"}:
+        if (missing.name or "").partition(".")[0] not in {"typer", "rich"}:
             raise
         sys.exit("pluct-ledger's command line needs its extra: pip install 'pluct-ledger[cli]'")
     except KeyboardInterrupt:

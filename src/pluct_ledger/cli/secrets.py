@@ -6,10 +6,9 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from pluct_ledger.cli.terminal import Terminal
-from pluct_ledger.domain.jws import MAX_TOKEN_CHARS
 from pluct_ledger.domain.signing_keys import SigningKeys
 from pluct_ledger.errors import InvalidArgument
 
@@ -35,9 +34,9 @@ def signing_keys(secret_file: Path | None, key_file: Path | None) -> SigningKeys
     if secret_file is not None and key_file is not None:
         raise InvalidArgument("key_file", "name one file: a secret or a key")
     if key_file is not None:
-        return SigningKeys.ed25519(_read(key_file, "key_file"))
+        return SigningKeys.ed25519(_secret(key_file, "key_file"))
     if secret_file is not None:
-        return SigningKeys.hs256(_read(secret_file, "secret_file"))
+        return SigningKeys.hs256(_secret(secret_file, "secret_file"))
     secret = os.environ.get(JWT_SECRET)
     if not secret:
         raise InvalidArgument(
@@ -50,7 +49,7 @@ def signing_keys(secret_file: Path | None, key_file: Path | None) -> SigningKeys
 def pepper(pepper_file: Path | None) -> bytes | None:
     """Return the pepper of API keys, from a file or ``API_KEY_PEPPER``; None for none."""
     if pepper_file is not None:
-        return _read(pepper_file, "pepper_file")
+        return _secret(pepper_file, "pepper_file")
     text = os.environ.get(API_KEY_PEPPER)
     return os.fsencode(text) if text else None
 
@@ -67,27 +66,27 @@ def read_token(file: Path | None, terminal: Terminal) -> str:
         raise InvalidArgument(
             "file", "a token is read from a file or the standard input: every process sees an argument"
         )
-    raw = _read(file or _STANDARD_INPUT, "file", most=MAX_TOKEN_CHARS * 4)
-    return raw.decode("utf-8", "replace").strip()
+    return _read(file or _STANDARD_INPUT, "file").decode("utf-8", "replace").strip()
 
 
-def _read(path: Path, name: str, most: int = _MAX_BYTES) -> bytes:
-    """Return what a file holds, without the line break at the end of a text; ``-`` is the standard input."""
-    try:
-        if path == _STANDARD_INPUT:
-            return _content(sys.stdin.buffer, name, most)
-        with path.open("rb") as file:
-            return _content(file, name, most)
-    except OSError as error:
-        # The path is not repeated: it may be the secret itself, given in the wrong place.
-        raise InvalidArgument(name, f"cannot be read: {error.strerror}") from None
-
-
-def _content(file: BinaryIO, name: str, most: int) -> bytes:
-    content = file.read(most + 1)
-    if len(content) > most:
-        raise InvalidArgument(name, f"at most {most} bytes")
+def _secret(path: Path, name: str) -> bytes:
+    """Return what a file holds, without the line break at the end of a text."""
+    content = _read(path, name)
+    if len(content) > _MAX_BYTES:
+        raise InvalidArgument(name, f"holds more than {_MAX_BYTES} bytes")
     try:
         return content.decode().rstrip("\r\n").encode()
     except UnicodeDecodeError:
         return content  # bytes as they were drawn: what looks like a line break is one of them
+
+
+def _read(path: Path, name: str) -> bytes:
+    """Return what a file holds, or a byte more than is allowed of it; ``-`` is the standard input."""
+    try:
+        if path == _STANDARD_INPUT:
+            return sys.stdin.buffer.read(_MAX_BYTES + 1)
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        # The path is not repeated: it may be the secret itself, given in the wrong place.
+        raise InvalidArgument(name, f"cannot be read: {error.strerror}") from None

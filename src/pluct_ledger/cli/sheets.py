@@ -18,7 +18,7 @@ NOTHING: Final = "-"
 """Stands where there is no value, so that every line of a pipe has as many columns."""
 
 _GAP: Final = 2
-_ROOMY: Final = 20
+_ROOMY: Final = 16
 _NARROW: Final = 8
 
 

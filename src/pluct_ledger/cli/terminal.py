@@ -50,6 +50,8 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_NOBODY_READS: Final = 141
 """What a shell reports of a program that wrote on after its reader was gone."""
 
+_WRITTEN_AT_ONCE: Final = 32_768
+
 
 def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -151,7 +153,9 @@ class Terminal:
 
     def _write(self, stream: TextIO, text: str) -> None:
         try:
-            stream.write(text)
+            # Under PYTHONUNBUFFERED a long write that ends early says nothing; the next one does.
+            starts = range(0, len(text), _WRITTEN_AT_ONCE)
+            stream.writelines(text[start : start + _WRITTEN_AT_ONCE] for start in starts)
             stream.flush()
         except OSError as error:
             _silence(stream)
