@@ -38,7 +38,6 @@ MIN_SECRET_CHARS: Final = 16
 
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]")
-_REPETITION = re.compile(r"(.{1,8}?)\1+")
 _WELL_KNOWN: Final = re.compile(
     r"""
     0123456789abcdef | 1234567890123456(7890)? | abcdefghijklmnop(qrstuvwxyz)? | correcthorsebatterystaple
@@ -56,8 +55,8 @@ def _header_secret(secret: SecretStr) -> SecretStr:
         raise PydanticCustomError("short", f"needs at least {MIN_SECRET_CHARS} characters")
     if _HEADER_VALUE.fullmatch(text) is None:
         raise PydanticCustomError("unfit", "must be visible ASCII, as it travels in a header")
-    if _WELL_KNOWN.fullmatch(_NOT_A_WORD.sub("", text.lower())) or _REPETITION.fullmatch(text):
-        raise PydanticCustomError("well_known", "is well-known or repetitive; draw a random one")
+    if _WELL_KNOWN.fullmatch(_NOT_A_WORD.sub("", text.lower())):
+        raise PydanticCustomError("well_known", "is well-known; draw a random one")
     return secret
 
 

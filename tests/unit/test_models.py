@@ -125,9 +125,9 @@ def test_settings_tell_no_secret() -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-@pytest.mark.parametrize("secret", [None, "", "short", "x" * 64, "ab" * 40])
+@pytest.mark.parametrize("secret", [None, "", "short", "your-super-secret-key"])
 def test_a_secret_is_one_or_refused(name: str, secret: str | None) -> None:
-    """A secret that is missing, empty, short or repetitive is refused by its name, and its value is not repeated."""
+    """A secret that is missing, empty, short or well-known is refused by its name, and its value is not repeated."""
     others = {other: given for other, given in SECRETS.items() if other != name}
     with pytest.raises(InvalidArgument) as caught:
         models.Settings.from_environment(others if secret is None else {**others, name: secret})

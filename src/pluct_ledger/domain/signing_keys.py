@@ -123,7 +123,7 @@ class SigningKeys:
 
         Raises:
             InvalidArgument: `secret` is neither text nor bytes; shorter than 32 bytes or longer than 4096; a
-                PEM, SSH, DER or JWK key, which others may know; repetitive, well-known, or padded well-known
+                PEM, SSH, DER or JWK key, which others may know; well-known, or a padded well-known
                 words (RFC 8725, section 3.5); `kid` is not 1..64 of ``A-Z a-z 0-9 . _ -``, or it is the
                 secret.
         """
@@ -214,8 +214,8 @@ def _hs256_key(secret: object, kid: str | None) -> SigningKey | InvalidArgument:
         return InvalidArgument("secret", f"at most {MAX_SECRET_BYTES} bytes")
     if _is_other_key(raw):
         return InvalidArgument("secret", "a PEM, SSH, DER or JWK key is no HS256 secret: others may know it")
-    if _is_repetitive(raw) or _is_well_known(raw):
-        return InvalidArgument("secret", "well-known, repetitive or padded; use 32 random bytes")
+    if _is_well_known(raw):
+        return InvalidArgument("secret", "well-known; use 32 random bytes")
     if kid is None:
         # No token is ever signed over these bytes: what a token signs has a dot in it and no NUL.
         kid = to_base64url(hmac.digest(raw, b"pluct-ledger\0kid\0v1", "sha256")[:12])
@@ -303,41 +303,42 @@ def _is_other_key(raw: bytes) -> bool:
     return False
 
 
-def _is_repetitive(raw: bytes) -> bool:
-    """A unit written again and again counts once, and so few different bytes were not drawn at random."""
-    if len(set(raw)) < 6:
-        return True
-    units = range(1, min(MIN_SECRET_BYTES - 1, len(raw) // 2) + 1)
-    return any(raw[unit:] == raw[:-unit] for unit in units)
-
-
 def _is_well_known(raw: bytes) -> bool:
-    """Without well-known words and separators, and with runs counted once, 16 characters must be left."""
+    """Published, or what templates write where a secret belongs, repeated or padded; randomness cannot be told."""
     text = raw.decode("latin-1").strip()
     if text.rstrip("=").translate(_TO_URL_SAFE).lower() in _PUBLISHED_SECRETS or raw in _PUBLISHED_BYTES:
         return True
-    rest = _SEPARATORS.sub("", _WELL_KNOWN.sub("", text))
-    return len(_RUN.sub(r"\1", rest)) < 16
+    core = _RUN.sub("", _SEPARATORS.sub("", text.lower())).rstrip("0123456789")
+    cut = any((phrase * len(core)).startswith(core) for phrase in _PHRASES)
+    return bool(core) and (cut or re.fullmatch(f"(?:{'|'.join(_PHRASES)}|please)+", core) is not None)
 
 
-_RUN = re.compile(r"(.)\1+", re.DOTALL)
+_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
 _SEPARATORS = re.compile(r"[\s\0!#$*+,./:;=@_~-]")
-
-# What tutorials, templates and defaults write where a secret belongs; of two that begin alike, the longer is
-# first.
-_WELL_KNOWN = re.compile(
-    r"""
-    0?123456789(0|abcdef)?|12345678?|1234|9876543210?|abcdefghijklmnopqrstuvwxyz|abcdef(gh)?|qwerty(uiop)?
-    |asdf(ghjkl)?|zxcvbnm|deadbeef|cafebabe|correct|horse|battery|staple|keyboard|cat|letmein|welcome|iloveyou
-    |p[a@4]ssw[o0]rd|passphrase|pass|phrase|s[e3]cr[e3]ts?|shhh+|admin|root|user|guest|access|refresh|token|cookie
-    |session|sign(ing|ature)?|private|public|jwt|jws|hs256|hmac|sha256|auth|api|application|app|server|service
-    |webhook|pluct|ledger|keys?|change(me|it)?|replace(me)?|insert|enter|here|please|must|should|this|that|with
-    |yours?|mine|now|later|before|after|the|not|use|for|and|default|example|sample|demo|tests?|placeholder
-    |insecure|unsafe|secure|super|safe|dummy|fake|strong|very|long(er)?|least|than|random|string|text|value
-    |char(acter)?s?|bytes?|bits?|128|256|384|512|minimum|length|only|development|devel|dev|production|prod
-    |staging|local|foo|bar|baz|hello|world
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_PHRASES: Final = (
+    "astringsecretatleast256bitslong",
+    "astringsecretatleast512bitslong",
+    "changeme",
+    "changemeplease",
+    "correcthorsebatterystaple",
+    "mysecret",
+    "mysecretkey",
+    "password",
+    "replaceme",
+    "replacemewithalongrandomstring",
+    "secret",
+    "secretkey",
+    "supersecret",
+    "supersecretkey",
+    "thisisasecret",
+    "your256bitsecret",
+    "your384bitsecret",
+    "your512bitsecret",
+    "yoursecret",
+    "yoursecretkey",
+    "yoursupersecretkey",
+    "yoursupersecretjwtkey",
+    "yoursupersecretjwtkeychangethisinproduction",
 )
 
 # RFC 7515, appendix A.1; RFC 7520, section 3.5; and the key that most tutorials for Java have copied.
