@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
+import pytest
 from sqlalchemy import Engine, inspect, text
 
 from pluct_ledger import Ledger, SigningKeys, TokenVendor
@@ -20,6 +21,12 @@ OTHER: Final = SigningKeys.hs256(OTHER_SECRET, kid="k2")
 
 VENDED: Final = {"pluct_account", "pluct_entry", "pluct_token"}
 """The tables that a vending writes to."""
+
+own_only = pytest.mark.parametrize("caller", ["engine"], indirect=True)
+"""Keeps a test to vendors in transactions of their own."""
+
+borrowed_only = pytest.mark.parametrize("caller", ["session", "connection"], indirect=True)
+"""Keeps a test to vendors in a host's transaction."""
 
 Everything = dict[str, list[dict[str, Any]]]
 
