@@ -139,9 +139,11 @@ class Terminal:
             what: what goes on, before the bar.
             stays: the bar is there afterwards too; also where it is no terminal, but then only in its last state.
         """
+        if self.as_json or not (stays or self.err.is_terminal):
+            yield lambda _done, _total: None
+            return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        hidden = self.as_json or not (stays or self.err.is_terminal)
-        with Progress(*columns, console=self.err, disable=hidden, transient=not stays) as bar:
+        with Progress(*columns, console=self.err, transient=not stays) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
