@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Executable, Select, bindparam, delete, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -19,6 +20,9 @@ from pluct_ledger.storage.unit_of_work import LostRace, UnitOfWork
 
 _UNBORN: Final = -1
 """The seq of a row that this transaction inserted and has not yet written to; no other transaction ever sees it."""
+
+_stale: Final[WeakKeyDictionary[Any, set[bytes]]] = WeakKeyDictionary()
+"""The accounts whose logs a transaction's plain reads do not show whole, by SQLAlchemy's transaction."""
 
 _NAMES: Final = ("account_id", "book", "owner", "asset")
 _NUMBERS: Final = (
@@ -145,8 +149,9 @@ def _lock_under_a_snapshot(work: UnitOfWork, wanted: list[bytes]) -> dict[bytes,
         seen.update((row.account_id, row.seq) for row in work.execute(sql.read_seqs, {"account_ids": chunk}))
     existing = [account_id for account_id in wanted if account_id in seen or account_id in work.certain]
     locked = _fetched(work, sql.lock_one, sql.lock_many, existing)
-    if any(seen.get(account_id) != state.seq for account_id, state in locked.items()):
-        work.reads_are_stale = True
+    stale = _stale.setdefault(work.connection.get_transaction(), set())
+    stale.update(account_id for account_id, state in locked.items() if seen.get(account_id) != state.seq)
+    work.reads_are_stale = not stale.isdisjoint(locked)
     return locked
 
 
