@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 
 from pluct_ledger.errors import InvalidArgument
+from pluct_ledger.storage import dialects
 from pluct_ledger.storage.transactions import READING
 
 _SYNCHRONOUS: Final = ("FULL", "NORMAL")
@@ -42,9 +43,9 @@ def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str =
         # From here on the driver begins nothing by itself; `_begin` does.
         connection.isolation_level = None
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+        _ask_for_wal(cursor)
         for pragma in (
-            f"busy_timeout = {busy_timeout_ms}",
-            "journal_mode = WAL",
             f"synchronous = {synchronous}",
             "foreign_keys = ON",
             "recursive_triggers = ON",
@@ -59,6 +60,19 @@ def configure(engine: Engine, *, busy_timeout_ms: int = 5000, synchronous: str =
         # host that goes on with the same connection after "database is locked" would do so without a transaction.
         vars(engine.dialect)["do_begin"] = _begin
     return engine
+
+
+def _ask_for_wal(cursor: Any) -> None:
+    """Set write-ahead logging, or leave that to a later connection.
+
+    A file without it cannot change while another connection writes, and SQLite says so at once, whatever the busy
+    timeout. Nothing goes wrong meanwhile: readers and the writer wait for each other.
+    """
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except Exception as error:
+        if not dialects.is_sqlite_busy(error):
+            raise
 
 
 def _prepare(connection: Connection) -> None:

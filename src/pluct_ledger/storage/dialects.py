@@ -56,6 +56,11 @@ def is_contention(error: DBAPIError) -> bool:
     raw = error.orig
     if _sqlstate(raw) in _CONTENDED_SQLSTATES or _errno(raw) in _CONTENDED_ERRNOS:
         return True
+    return is_sqlite_busy(raw)
+
+
+def is_sqlite_busy(raw: object) -> bool:
+    """Tell whether a driver's exception says that another connection holds SQLite's lock."""
     code = getattr(raw, "sqlite_errorcode", None)
     return isinstance(code, int) and code & 0xFF in _CONTENDED_SQLITE
 
