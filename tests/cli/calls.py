@@ -21,6 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "examples" / "data" / "pluct-d1"
 
 SECRET = "d1jW5xJvM0bHq9RkT3yUe7aNc2LpZs8f"
+SMALL_EXPORT = """
+CREATE TABLE transactions (id TEXT PRIMARY KEY, user_id TEXT, type TEXT, amount INTEGER, timestamp TEXT, reason TEXT);
+CREATE TABLE api_keys (id TEXT PRIMARY KEY, key_hash TEXT, description TEXT, created_at TEXT, status TEXT);
+INSERT INTO transactions VALUES
+  ('t1', 'racer', 'user_creation', 10, '2024-01-01T09:00:00.000Z', 'User account creation'),
+  ('t2', 'racer', 'spend', 1, '2024-01-01T09:00:01.000Z', ''),
+  ('t3', 'Zoë 日本', 'admin_add', 90, '2024-01-01T09:00:02.000Z', 'Manual credit addition by admin');
+"""
 COMMAND = [sys.executable, "-c", "from pluct_ledger.cli import main; main()"]
 
 # What a terminal is told beside text: colours, cursor movements, titles.

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 
 from pluct_ledger import Ledger, sqlite
 from pluct_ledger.cli.app import run
-from tests.cli.calls import SECRET, Answer, Call
+from tests.cli.calls import SECRET, SMALL_EXPORT, Answer, Call
 
 AMBIENT = (
     "API_KEY_PEPPER",
@@ -79,6 +79,16 @@ def token_file(cli: Call, jwt_secret: str, tmp_path: Path) -> Path:
     file = tmp_path / "token"
     file.write_text(cli("token", "vend", "ada").out)
     return file
+
+
+@pytest.fixture
+def small_export(tmp_path: Path) -> Path:
+    """A folder with an export of the old service that is moved in at once; `racer` saw another balance than he had."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "d1.sqlite").write_text(SMALL_EXPORT, encoding="utf-8")
+    (folder / "kv-balances.json").write_text('{"user:racer": "4", "user:Zoë 日本": "90"}', encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from pluct_ledger.cli.app import app
-from tests.cli.calls import EXPORT, ROOT, Call
+from tests.cli.calls import ROOT, Call
 
 pytestmark = pytest.mark.lanes(
     "sqlite", because="the command line has no SQL of its own; test_walk.py goes everywhere"
@@ -25,8 +25,8 @@ CALLS = {
     "db upgrade": [],
     "db check": [],
     "db sql": ["mariadb"],
-    "import d1": [str(EXPORT / "d1.sql"), "--kv-balances", str(EXPORT / "kv-balances.json")],
-    "demo": [],
+    "import d1": ["{export}/d1.sqlite", "--kv-balances", "{export}/kv-balances.json"],
+    "demo": ["--export", "{export}"],
     "open": ["{newcomer}"],
     "grant": ["ada", "5"],
     "spend": ["ada", "1"],
@@ -65,12 +65,12 @@ COMMANDS: dict[str, Any] = dict(leaves(TREE))
 
 
 @pytest.fixture
-def known(cli: Call, token_file: Path) -> dict[str, str]:
+def known(cli: Call, token_file: Path, small_export: Path) -> dict[str, str]:
     """What the commands are called with: accounts, a token and a key that there are."""
     cli("open", "bob")
     cli("key", "create", "Partner A")
     key_id = cli("key", "list", "--json").json["items"][0]["key_id"]
-    return {"token": str(token_file), "key_id": key_id}
+    return {"token": str(token_file), "key_id": key_id, "export": str(small_export)}
 
 
 def test_every_command_is_called() -> None:

@@ -122,7 +122,7 @@ def test_the_summary_is_json(run_here: Call) -> None:
 
 
 def test_the_demo_has_a_database_of_its_own(
-    run_here: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_here: Call, small_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demo opens no database that --url or DATABASE_URL name, and no file that is there already."""
     monkeypatch.chdir(tmp_path)
@@ -130,39 +130,32 @@ def test_the_demo_has_a_database_of_its_own(
     file.write_bytes(b"")
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{file}")
     monkeypatch.setenv("PLUCT_BOOK", "production")
-    run_here("--url", f"sqlite:///{file}", "demo")
+    run_here("--url", f"sqlite:///{file}", "demo", "--export", str(small_export))
     assert "there already" in run_here("demo", "--keep", str(file), code=2).err
     assert file.read_bytes() == b""
-    assert list(tmp_path.iterdir()) == [file]
+    assert set(tmp_path.iterdir()) == {file, small_export}
 
 
-def test_what_is_kept_can_be_looked_at(run_here: Call, tmp_path: Path) -> None:
+def test_what_is_kept_can_be_looked_at(run_here: Call, small_export: Path, tmp_path: Path) -> None:
     """The option --keep leaves the demo's database in a new file, whatever its name, for other commands to work on."""
     file = tmp_path / "demo 100% kept?.db"
-    run_here("demo", "--keep", str(file))
+    run_here("demo", "--export", str(small_export), "--keep", str(file))
     with closing(sqlite3.connect(file)) as kept:
-        assert kept.execute("SELECT count(*) FROM pluct_account").fetchone() == (388,)
+        assert kept.execute("SELECT count(*) FROM pluct_account").fetchone() == (2,)
 
 
-def test_another_export_can_be_shown(run_here: Call, tmp_path: Path) -> None:
+def test_another_export_can_be_shown(run_here: Call, small_export: Path, tmp_path: Path) -> None:
     """The option --export names the folder of another export; one that lacks a file is a wrong argument."""
     assert "d1.sqlite" in run_here("demo", "--export", str(tmp_path), code=2).err
-    with closing(sqlite3.connect(tmp_path / "d1.sqlite")) as export:
-        export.execute("CREATE TABLE transactions (id, user_id, type, amount, timestamp, reason)")
-        export.execute("CREATE TABLE api_keys (id, key_hash, description, created_at, status)")
-        export.execute(
-            "INSERT INTO transactions VALUES ('t', 'ada', 'admin_add', 90, '2024-01-01T00:00:00.000Z', '')"
-        )
-        export.commit()
-    (tmp_path / "kv-balances.json").write_text(json.dumps({"user:ada": "90", "user:bob": "x"}))
-    told = run_here("demo", "--export", str(tmp_path)).out
+    (small_export / "kv-balances.json").write_text(json.dumps({"user:racer": "90", "user:bob": "x"}))
+    told = run_here("demo", "--export", str(small_export)).out
     assert "the partner adds 3 for demo-user: 3 available." in told
     assert "1 skipped" in told
 
 
 @pytest.mark.parametrize("arguments", [["demo"], ["demo", "--json"]])
 def test_books_that_do_not_balance_end_the_demo_with_an_error(
-    run_here: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    run_here: Call, small_export: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     """Where a stored number was changed behind the ledger's back, the demo says which, and exits with 32."""
     show_books = demo._Story.books
@@ -177,7 +170,7 @@ def test_books_that_do_not_balance_end_the_demo_with_an_error(
             )
 
     monkeypatch.setattr(demo._Story, "books", corrupt)
-    answer = run_here(*arguments, code=32)
+    answer = run_here(*arguments, "--export", str(small_export), code=32)
     if arguments == ["demo"]:
         assert "The books are wrong: " in answer.out
         assert "posted" in answer.out.split("The books are wrong")[1]
@@ -185,7 +178,9 @@ def test_books_that_do_not_balance_end_the_demo_with_an_error(
         assert answer.json["verified"]["ok"] is False
 
 
-def test_a_claim_that_does_not_hold_ends_the_demo(run_here: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_does_not_hold_ends_the_demo(
+    run_here: Call, small_export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a step does not do what the demo claims, it says what does not hold, and exits with 32."""
     grant: Callable[..., object] = Ledger.grant
 
@@ -193,7 +188,7 @@ def test_a_claim_that_does_not_hold_ends_the_demo(run_here: Call, monkeypatch: p
         return grant(ledger, owner, amount, **{**options, "idempotency_key": None})
 
     monkeypatch.setattr(Ledger, "grant", forgetful)
-    answer = run_here("demo", code=32)
+    answer = run_here("demo", "--export", str(small_export), code=32)
     assert "this does not hold: a repeated request moves nothing (corrupted)" in answer.err
 
 

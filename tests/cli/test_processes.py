@@ -61,10 +61,9 @@ def test_a_pipe_has_no_colours_and_no_bars(environment: dict[str, str]) -> None:
         assert not set("─│━\r") & set(answer.out + answer.err)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_no_locale_crashes_it(environment: dict[str, str], encoding: str) -> None:
+def test_no_locale_crashes_it(environment: dict[str, str]) -> None:
     """Where the locale lacks a character, people see its escape, and JSON stays the same JSON."""
-    poor = {**environment, "PYTHONIOENCODING": encoding}
+    poor = {**environment, "PYTHONIOENCODING": "ascii"}
     answer = run_apart(["accounts"], poor)
     assert answer.code == 0
     assert r"\u65e5\u672c" in answer.out

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.cli.calls import EXPORT, Call
+from tests.cli.calls import Call
 
 
 def test_the_commands_work_on_every_database(
     fresh_database: Callable[[], Engine],
     run_here: Call,
     jwt_secret: str,
-    tmp_path: Path,
+    small_export: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From an empty database to books that balance, commands do the same on SQLite, PostgreSQL and MariaDB."""
@@ -39,9 +39,17 @@ def test_the_commands_work_on_every_database(
     (key,) = run_here("key", "list", "--json").json["items"]
     run_here("key", "revoke", key["key_id"])
 
-    run_here("import", "d1", str(EXPORT / "d1.sqlite"), "--kv-balances", str(EXPORT / "kv-balances.json"))
+    export = [
+        "import",
+        "d1",
+        str(small_export / "d1.sqlite"),
+        "--kv-balances",
+        str(small_export / "kv-balances.json"),
+    ]
+    assert run_here(*export, "--json").json["entries_written"] == 3
+    assert run_here(*export, "--json").json["entries_already_there"] == 3
+    owners = [one["owner"] for one in run_here("accounts", "--json").json["items"]]
+    assert owners == ["Zoë 日本", "ada", "racer"]
     assert run_here("account", "ada", "--json").json["posted"] == 4
-    page = run_here("accounts", "--limit", "100", "--json").json
-    assert len(page["items"]) == 100
     assert len(run_here("entries", "ada").out.splitlines()) == 5
-    assert run_here("verify", "--json").json["accounts"] == 390
+    assert run_here("verify", "--json").json["accounts"] == 3
