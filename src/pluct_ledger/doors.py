@@ -96,7 +96,11 @@ class OwnDoor:
     def _connect(self, engine: Engine) -> Connection:
         """Check a connection out; in a forked child, never one of the parent's."""
         if os.getpid() != self._pid:
-            self.engine.dispose(close=False)
+            # A server's connections are the parent's, who goes on speaking over them. SQLite's have to be closed here:
+            # while the child has one open, it takes its own locks for taken, and the parent, seeing none, would remove
+            # the write-ahead log from under it.
+            on_sqlite = dialects.backend_of(engine.dialect.name) is dialects.Backend.SQLITE
+            self.engine.dispose(close=on_sqlite)
             self._pid = os.getpid()
         return engine.connect()
 

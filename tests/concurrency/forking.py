@@ -1,7 +1,7 @@
 """A host that forks: run as a program, so that the tests' own process with its threads never is.
 
-It spends with one ledger in itself and in children that were forked with it, all at once, and prints as JSON the seqs
-that each of them was given.
+Parent and children spend with the one ledger that the parent made, all at once; then the parent closes all that it has
+open, and all of them spend again. It prints as JSON the seqs that each of them was given.
 """
 
 from __future__ import annotations
@@ -9,14 +9,36 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import create_engine
 
 from pluct_ledger import Ledger, sqlite
 
 CHILDREN = 3
-SPENDS = 25
+SPENDS = 20
+
+
+@dataclass(frozen=True)
+class Child:
+    """A forked child, and the pipes to it: it spends, answers, waits for a word, spends again and answers."""
+
+    pid: int
+    answers: int
+    words: int
+
+    def answer(self) -> list[int]:
+        """Return what the child was given."""
+        answer: list[int] = json.loads(os.read(self.answers, 65_536))
+        return answer
+
+    def go_on(self) -> None:
+        """Let the child spend again."""
+        os.write(self.words, b"!")
+
+    def end(self) -> None:
+        """Wait for its end."""
+        assert os.waitpid(self.pid, 0)[1] == 0, "a child failed"
 
 
 def main(url: str, configured: str) -> None:
@@ -25,20 +47,25 @@ def main(url: str, configured: str) -> None:
     if configured == "configured":
         sqlite.configure(engine)
     ledger = Ledger(engine)
-    ledger.grant("ada", 1_000)
-    warm(engine)
-
-    children = [forked(lambda: spent(ledger)) for _ in range(CHILDREN)]
-    seqs = [spent(ledger), *(finished(*child) for child in children)]
-
-    report = ledger.verify()
-    print(json.dumps({"seqs": seqs, "balance": ledger.balance("ada").posted, "ok": report.ok}))  # noqa: T201 - its answer
-
-
-def warm(engine: Engine) -> None:
-    """Leave connections in the pool, which a child must not share with its parent."""
+    # What stays in the pool is what a child must not share with its parent.
     with engine.connect(), engine.connect():
         pass
+    ledger.grant("ada", 1_000)
+
+    children = [forked(ledger) for _ in range(CHILDREN)]
+    seqs = spent(ledger)
+    for child in children:
+        seqs += child.answer()
+    engine.dispose()
+    for child in children:
+        child.go_on()
+    seqs += spent(ledger)
+    for child in children:
+        seqs += child.answer()
+        child.end()
+
+    print(json.dumps(seqs))  # noqa: T201 - its answer
+    engine.dispose()
 
 
 def spent(ledger: Ledger) -> list[int]:
@@ -46,26 +73,22 @@ def spent(ledger: Ledger) -> list[int]:
     return [ledger.spend("ada", 1).seq for _ in range(SPENDS)]
 
 
-def forked(job: Callable[[], list[int]]) -> tuple[int, int]:
-    """Do a job in a child; returns its pid, and a pipe that its answer comes through."""
-    reading, writing = os.pipe()
+def forked(ledger: Ledger) -> Child:
+    """Fork a child that spends twice."""
+    answers, answering = os.pipe()
+    listening, words = os.pipe()
     if pid := os.fork():
-        os.close(writing)
-        return pid, reading
+        os.close(answering)
+        os.close(listening)
+        return Child(pid, answers, words)
     code = 1
     try:
-        os.write(writing, json.dumps(job()).encode())
+        os.write(answering, json.dumps(spent(ledger)).encode())
+        os.read(listening, 1)
+        os.write(answering, json.dumps(spent(ledger)).encode())
         code = 0
     finally:
         os._exit(code)
-
-
-def finished(pid: int, reading: int) -> list[int]:
-    """Wait for a child, and return its answer."""
-    with os.fdopen(reading) as pipe:
-        answer: list[int] = json.loads(pipe.read() or "[]")
-    assert os.waitpid(pid, 0)[1] == 0, "a child failed"
-    return answer
 
 
 if __name__ == "__main__":
