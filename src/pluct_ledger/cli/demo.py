@@ -79,7 +79,9 @@ def _folder(export: Path | None) -> Path:
     for name in (_HISTORY, _BALANCES):
         if not (folder / name).is_file():
             where = folder / name if export is not None else _EXPORT / name
-            raise InvalidArgument("export", f"there is no {where}: run it in a checkout, or name the folder")
+            raise InvalidArgument(
+                "export", f"there is no {where}: run it in a checkout, or name a folder by --export"
+            )
     return folder
 
 
