@@ -8,7 +8,13 @@ PluctError
 │   ├── IdempotencyMismatch
 │   ├── AccountClosed
 │   ├── AccountFrozen
+│   ├── HoldNotFound
+│   ├── HoldClosed
+│   ├── CaptureExceedsHold
 │   ├── EntryNotFound
+│   ├── NotReversible
+│   ├── ReversalExceedsOriginal
+│   ├── AccountNotEmpty
 │   ├── InsufficientCredit
 │   ├── BalanceLimitExceeded
 │   ├── TokenUnavailable
@@ -30,19 +36,25 @@ __all__ = [
     "AccountClosed",
     "AccountExists",
     "AccountFrozen",
+    "AccountNotEmpty",
     "AccountNotFound",
     "ApiKeyExists",
     "ApiKeyNotFound",
     "BalanceLimitExceeded",
+    "CaptureExceedsHold",
     "Contended",
     "Corrupted",
     "EntryNotFound",
+    "HoldClosed",
+    "HoldNotFound",
     "IdempotencyMismatch",
     "InsufficientCredit",
     "InvalidArgument",
+    "NotReversible",
     "OutcomeUnknown",
     "PluctError",
     "Refused",
+    "ReversalExceedsOriginal",
     "SchemaMismatch",
     "TokenUnavailable",
 ]
@@ -164,6 +176,75 @@ class IdempotencyMismatch(Refused):
         self.owner = owner
         self.field = field
         super().__init__(f"this idempotency key stands for another command of {owner!r}: {field} differs")
+
+
+class AccountNotEmpty(Refused):
+    """An account that is to be closed still has credit, a hold, or a grant to come."""
+
+    code = "account_not_empty"
+
+    def __init__(self, *, owner: str, posted: int, held: int, pending: int) -> None:
+        self.owner = owner
+        self.posted = posted
+        self.held = held
+        self.pending = pending
+        super().__init__(f"the account of {owner!r} has {posted} posted, {held} held and {pending} to come")
+
+
+class HoldNotFound(Refused):
+    """No hold of this book and asset has that id."""
+
+    code = "hold_not_found"
+
+    def __init__(self, *, hold_id: str) -> None:
+        self.hold_id = hold_id
+        super().__init__(f"no hold {hold_id}")
+
+
+class HoldClosed(Refused):
+    """The hold was captured, voided, or has expired."""
+
+    code = "hold_closed"
+
+    def __init__(self, *, hold_id: str, status: str) -> None:
+        self.hold_id = hold_id
+        self.status = status
+        super().__init__(f"hold {hold_id} is {status}")
+
+
+class CaptureExceedsHold(Refused):
+    """More is to be captured than the hold has set aside."""
+
+    code = "capture_exceeds_hold"
+
+    def __init__(self, *, hold_id: str, requested: int, held: int) -> None:
+        self.hold_id = hold_id
+        self.requested = requested
+        self.held = held
+        super().__init__(f"hold {hold_id} has {held}, {requested} requested")
+
+
+class NotReversible(Refused):
+    """Entries of that operation cannot be reversed."""
+
+    code = "not_reversible"
+
+    def __init__(self, *, entry_id: str, operation: str) -> None:
+        self.entry_id = entry_id
+        self.operation = operation
+        super().__init__(f"entry {entry_id} is of the operation {operation}, which cannot be reversed")
+
+
+class ReversalExceedsOriginal(Refused):
+    """More is to be reversed than is left of the original entry."""
+
+    code = "reversal_exceeds_original"
+
+    def __init__(self, *, entry_id: str, requested: int, reversible: int) -> None:
+        self.entry_id = entry_id
+        self.requested = requested
+        self.reversible = reversible
+        super().__init__(f"of entry {entry_id}, {reversible} can be reversed, {requested} requested")
 
 
 class EntryNotFound(Refused):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
@@ -180,15 +180,20 @@ def empty_account(
     )
 
 
-def fold(state: AccountState, entry: EntryRecord) -> AccountState:
-    """Return `state` after `entry`: it replays what was decided and decides nothing."""
-    amount = entry.amount
-    after = _SIDES[entry.counter](state, amount)
-    if entry.terms is not None and "overdraft_limit" in (terms := json.loads(entry.terms)):
+def fold_account(state: AccountState, entry: EntryRecord, terms: Mapping[str, Any]) -> AccountState:
+    """Return `state` after `entry`: it replays what was decided and decides nothing.
+
+    Args:
+        terms: the entry's terms, read.
+    """
+    after = _SIDES[entry.counter](state, entry.amount)
+    if "overdraft_limit" in terms:
         after = replace(after, overdraft_limit=terms["overdraft_limit"])
+    if "status" in terms:
+        after = replace(after, status=Status[terms["status"].upper()])
     return replace(
         after,
-        posted=state.posted + amount,
+        posted=state.posted + entry.amount,
         held=state.held + entry.hold_amount,
         seq=entry.seq,
         last_at=entry.at,

@@ -21,6 +21,7 @@ MAX_REASON_CHARS: Final = 500
 MAX_ACTOR_CHARS: Final = 255
 MAX_METADATA_BYTES: Final = 8192
 MAX_METADATA_DEPTH: Final = 32
+MAX_SPAN: Final = timedelta(days=36_525)
 MAX_PAGE: Final = 1000
 MAX_BATCH: Final = 10_000
 MAX_KINDS: Final = 100
@@ -127,6 +128,15 @@ def micros_of(instant: object, name: str) -> int:
     if not _FIRST_INSTANT <= micros <= _LAST_INSTANT:
         raise InvalidArgument(name, "must lie in the years 1 to 9999 UTC")
     return micros
+
+
+def check_span(span: object, name: str) -> int:
+    """Return a timedelta from 1 microsecond to 100 years in microseconds."""
+    if not isinstance(span, timedelta):
+        raise InvalidArgument(name, f"a timedelta is required, not {type(span).__name__}")
+    if not _MICROSECOND <= span <= MAX_SPAN:
+        raise InvalidArgument(name, f"must be from 1 microsecond to {MAX_SPAN.days} days")
+    return span // _MICROSECOND
 
 
 def instant_of(micros: int) -> datetime:

@@ -89,6 +89,79 @@ class Adjust(Write):
 
 
 @dataclass(frozen=True, slots=True)
+class Authorize(Write):
+    """Set credit of the owner aside for `ttl`, to be captured or voided."""
+
+    owner: str
+    amount: int
+    ttl: timedelta = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture(Write):
+    """Spend what a hold set aside: all of it, or `amount`; with `final`, the rest of the hold is set free."""
+
+    hold_id: str
+    amount: int | None = None
+    final: bool = field(default=True, kw_only=True)
+    allow_over: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Void(Write):
+    """Set free what a hold set aside."""
+
+    hold_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(Write):
+    """Let a hold live for `ttl` from now on."""
+
+    hold_id: str
+    ttl: timedelta = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse(Write):
+    """Reverse a spend, capture, transfer or grant: all that is left of it, or `amount`."""
+
+    entry_id: str
+    amount: int | None = None
+    up_to: bool = field(default=False, kw_only=True)
+    expired_grace: timedelta | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOverdraftLimit(Write):
+    """Let spends go down to -`limit`; None is unlimited."""
+
+    owner: str
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze(Write):
+    """Let credit come in, but none be used."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfreeze(Write):
+    """Let credit of a frozen account be used again."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Write):
+    """Close an empty account for good."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vend(Write):
     """Take what a token costs; `ttl` (whole seconds) and `scope` (space-separated) only where asked for."""
 
@@ -98,5 +171,19 @@ class Vend(Write):
     scope: str = field(default="", kw_only=True)
 
 
-Command = Issue | Spend | Transfer | Adjust
+Command = (
+    Issue
+    | Spend
+    | Authorize
+    | Capture
+    | Void
+    | Extend
+    | Transfer
+    | Reverse
+    | Adjust
+    | SetOverdraftLimit
+    | Freeze
+    | Unfreeze
+    | Close
+)
 """What `Ledger.apply` and `Ledger.apply_many` take."""

@@ -85,6 +85,11 @@ class EntryRecord:
         return entry_id_of(self.account_id, self.seq)
 
     @property
+    def newest_first(self) -> tuple[int, int, int]:
+        """Its place in newest-first lists over a book: instant, account, seq, each falling."""
+        return (-self.at, -int.from_bytes(self.account_id, "big"), -self.seq)
+
+    @property
     def counterpart_entry_id(self) -> str | None:
         """The id of the paired entry of a transfer, or None."""
         if self.counter_account_id is None or self.counter_seq is None:

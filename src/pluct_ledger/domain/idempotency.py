@@ -6,11 +6,13 @@ import json
 from hashlib import blake2b
 from typing import Any, Final
 
-from pluct_ledger.domain.entries import EntryRecord
+from pluct_ledger.domain.entries import EntryRecord, Operation
 from pluct_ledger.domain.intents import Intent
 from pluct_ledger.errors import IdempotencyMismatch
 
 _ABSENT: Final = object()
+_OUTCOMES: Final = ("parts", "unposted")
+"""Terms that tell what came of a command, not what was asked."""
 
 
 def key_hash_of(key: str) -> bytes:
@@ -38,7 +40,10 @@ def _difference(entry: EntryRecord, intent: Intent) -> str | None:
         return "kind"
     if entry.counter_account_id != intent.target_id:
         return "target"
-    before, now = _arguments(entry.amount, entry.terms), _arguments(intent.amount, intent.terms)
+    if entry.concerns_seq != intent.place:
+        return "entry_id" if entry.operation is Operation.REVERSE else "hold_id"
+    changed = entry.hold_amount if entry.operation is Operation.AUTHORIZE else entry.amount
+    before, now = _arguments(changed, entry.terms), _arguments(intent.amount, intent.terms)
     differing = [
         name for name in before.keys() | now.keys() if before.get(name, _ABSENT) != now.get(name, _ABSENT)
     ]
@@ -46,7 +51,11 @@ def _difference(entry: EntryRecord, intent: Intent) -> str | None:
 
 
 def _arguments(amount: int | None, terms: str | None) -> dict[str, Any]:
-    """Return terms by name, and among them the signed amount that was asked for, also where less was taken."""
+    """Return terms by name, and among them the amount that was asked for, also where another came of it."""
     named: dict[str, Any] = {} if terms is None else json.loads(terms)
-    named["amount"] = -named["amount"] if "amount" in named else amount
+    for outcome in _OUTCOMES:
+        named.pop(outcome, None)
+    if "whole" not in named:
+        # Where terms hold the amount it is the one asked for, and without a sign, as every amount but an adjustment's.
+        named["amount"] = -named["amount"] if "amount" in named else amount
     return named

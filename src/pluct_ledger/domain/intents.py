@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
-from pluct_ledger.domain.accounts import account_id_of, check_owner
+from pluct_ledger.domain.accounts import account_id_of
 from pluct_ledger.domain.arguments import (
     MAX_ACTOR_CHARS,
-    MAX_AMOUNT,
     MAX_REASON_CHARS,
     canonical_json,
-    check_amount,
-    check_change,
-    check_flag,
     check_kind,
     check_metadata,
     check_name,
     check_text,
     micros_of,
 )
-from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer, Vend, Write
+from pluct_ledger.domain.asks import ask_of
+from pluct_ledger.domain.commands import Write
 from pluct_ledger.domain.entries import Operation
-from pluct_ledger.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,10 @@ class Intent:
         key_made: the key was made here: it is kept as a hash only.
         at: the instant at which a historic command happened, in microseconds; None for the clock's.
         limited: False for history, which happened whatever the limits say now.
+        place: the seq of the hold or entry that the command names by its id; its owner is known once it is locked.
+        effective_at: when a grant takes effect, in microseconds; None at once.
+        on_terms: a grant's credit has terms of its own.
+        grace: for how long a reversal reissues what has expired, in microseconds.
     """
 
     command: Write
@@ -60,23 +60,15 @@ class Intent:
     event_at: int | None
     at: int | None
     limited: bool
+    place: int | None = None
+    effective_at: int | None = None
+    on_terms: bool = False
+    grace: int | None = None
 
     @property
     def account_ids(self) -> tuple[bytes, ...]:
         """The accounts that the command touches, the one that its key is scoped to first."""
         return (self.account_id,) if self.target_id is None else (self.account_id, self.target_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """The part of an intent that its command's own arguments give."""
-
-    operation: Operation
-    owner: str
-    amount: int | None
-    asked: int
-    terms: dict[str, Any] | None = None
-    target: str | None = None
 
 
 def intent_of(
@@ -91,14 +83,13 @@ def intent_of(
     Raises:
         InvalidArgument: naming the first argument that is wrong.
     """
-    if not isinstance(command, Write) or type(command) not in _ASKS:
-        raise InvalidArgument("command", f"{type(command).__name__} is not a command")
-    ask = _ASKS[type(command)](command, max_amount)
+    ask = ask_of(command, max_amount)
+    assert isinstance(command, Write)
     return Intent(
         command=command,
         operation=ask.operation,
         owner=ask.owner,
-        account_id=account_id_of(book, ask.owner, asset),
+        account_id=account_id_of(book, ask.owner, asset) if ask.place is None else ask.place[0],
         target=ask.target,
         target_id=None if ask.target is None else account_id_of(book, ask.target, asset),
         amount=ask.amount,
@@ -113,8 +104,22 @@ def intent_of(
         at=None,
         limited=True,
         event_at=None if command.event_at is None else micros_of(command.event_at, "event_at"),
+        place=None if ask.place is None else ask.place[1],
+        effective_at=ask.effective_at,
+        on_terms=ask.on_terms,
+        grace=ask.grace,
         **_remarks_of(command, salt),
     )
+
+
+def owned(intent: Intent, owner: str) -> Intent:
+    """Return an intent that names a hold or entry, with the owner of its account, which is locked by now."""
+    return replace(intent, owner=owner)
+
+
+def paired(intent: Intent, other_id: bytes) -> Intent:
+    """Return the reversal of a transfer with the account at its other end, which is to be locked with the first."""
+    return replace(intent, target_id=other_id)
 
 
 def keyed(intent: Intent, key: str, key_hash: bytes, *, made: bool) -> Intent:
@@ -140,82 +145,3 @@ def _remarks_of(command: Write, salt: Callable[[], bytes]) -> dict[str, Any]:
     metadata = None if command.metadata is None else check_metadata(command.metadata)
     remarked = reason is not None or actor is not None or metadata is not None
     return {"reason": reason, "actor": actor, "metadata": metadata, "salt": salt() if remarked else None}
-
-
-def _ask_open(command: OpenAccount, most: int) -> _Ask:
-    owner = check_owner(command.owner)
-    initial = 0 if command.initial == 0 and type(command.initial) is int else None
-    if initial is None:
-        initial = check_amount(command.initial, most=most, name="initial")
-    limit = check_overdraft_limit(command.overdraft_limit)
-    terms: dict[str, Any] = {"opened": True}
-    if limit != 0:
-        terms["overdraft_limit"] = limit
-    operation = Operation.GRANT if initial else Operation.CONTROL
-    return _Ask(operation, owner, initial, initial, terms)
-
-
-def check_overdraft_limit(limit: object) -> int | None:
-    """Return `limit` if it is an int in 0..2^53-1, or None for unlimited."""
-    if limit is None:
-        return None
-    if type(limit) is not int or not 0 <= limit <= MAX_AMOUNT:
-        raise InvalidArgument("overdraft_limit", f"must be None or an int between 0 and {MAX_AMOUNT}")
-    return limit
-
-
-def _ask_issue(command: Issue, most: int) -> _Ask:
-    owner = check_owner(command.owner)
-    amount = check_amount(command.amount, most=most)
-    for name in ("expires_at", "effective_at", "label", "granted_by"):
-        if getattr(command, name) is not None:
-            raise InvalidArgument(name, "terms of a grant are not supported yet")
-    if type(command.priority) is not int or command.priority != 0:
-        raise InvalidArgument("priority", "terms of a grant are not supported yet")
-    return _Ask(Operation.GRANT, owner, amount, amount)
-
-
-def _ask_spend(command: Spend, most: int) -> _Ask:
-    owner = check_owner(command.owner)
-    amount = check_amount(command.amount, most=most)
-    if check_flag(command.up_to, "up_to"):
-        return _Ask(Operation.SPEND, owner, None, amount, {"amount": amount, "up_to": True})
-    return _Ask(Operation.SPEND, owner, -amount, amount)
-
-
-def _ask_transfer(command: Transfer, most: int) -> _Ask:
-    source = check_owner(command.source, "source")
-    target = check_owner(command.target, "target")
-    amount = check_amount(command.amount, most=most)
-    if source == target:
-        raise InvalidArgument("target", "must not be the source")
-    return _Ask(Operation.TRANSFER, source, -amount, amount, target=target)
-
-
-def _ask_adjust(command: Adjust, most: int) -> _Ask:
-    owner = check_owner(command.owner)
-    change = check_change(command.signed_amount, most=most)
-    if type(command.reason) is not str or not command.reason.strip():
-        raise InvalidArgument("reason", "an adjustment needs a reason")
-    return _Ask(Operation.ADJUST, owner, change, abs(change))
-
-
-def _ask_vend(command: Vend, most: int) -> _Ask:
-    owner = check_owner(command.owner)
-    cost = check_amount(command.cost, most=most, name="cost")
-    terms: dict[str, Any] = {"vend": True}
-    if command.ttl is not None:
-        terms["ttl"] = command.ttl
-    if command.scope:
-        terms["scope"] = command.scope
-    return _Ask(Operation.SPEND, owner, -cost, cost, terms)
-
-
-_ASKS: Final[dict[type, Callable[[Any, int], _Ask]]] = {
-    OpenAccount: _ask_open,
-    Issue: _ask_issue,
-    Spend: _ask_spend,
-    Transfer: _ask_transfer,
-    Adjust: _ask_adjust,
-    Vend: _ask_vend,
-}

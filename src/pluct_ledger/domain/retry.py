@@ -31,5 +31,6 @@ class RetryPolicy:
         """
         if attempt >= self.attempts:
             return None
-        wait = min(self.longest, self.first * 2.0 ** (attempt - 1)) * chance
+        doublings = min(attempt - 1, 1000)  # a float goes no further than 2^1023
+        wait = min(self.longest, self.first * 2.0**doublings) * chance
         return None if elapsed + wait > self.budget else wait
