@@ -14,7 +14,7 @@ from typing import Final
 from uuid import uuid4
 
 from pluct_ledger.domain.arguments import micros_of
-from pluct_ledger.domain.decisions import Names
+from pluct_ledger.domain.cases import Names
 from pluct_ledger.domain.entries import Receipt
 from pluct_ledger.domain.idempotency import key_hash_of
 from pluct_ledger.domain.intents import Intent, intent_of, keyed

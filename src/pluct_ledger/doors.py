@@ -17,6 +17,7 @@ from pluct_ledger.errors import Contended, InvalidArgument, OutcomeUnknown, Sche
 from pluct_ledger.storage import dialects, transactions
 from pluct_ledger.storage.schema import SCHEMA_VERSION, Tables
 from pluct_ledger.storage.unit_of_work import LostRace, UnitOfWork
+from pluct_ledger.storage.writes import DuesWaiting, record_dues
 
 T = TypeVar("T")
 Job = Callable[[UnitOfWork], T]
@@ -62,6 +63,9 @@ class OwnDoor:
                     commit_was_sent = True
                     transactions.commit_own(work)
                 return result
+            except DuesWaiting as waiting:
+                self._record_dues(waiting)
+                continue
             except (DBAPIError, LostRace) as error:
                 lost = isinstance(error, DBAPIError) and dialects.is_disconnect(error)
                 unknown = unknown or (lost and commit_was_sent)
@@ -84,6 +88,11 @@ class OwnDoor:
                 raise _translated(error) from error
             finally:
                 transactions.roll_back_own(work)
+
+    def _record_dues(self, waiting: DuesWaiting) -> None:
+        """Record what fell due before the command, a transaction a chunk."""
+        while self.write(lambda work: record_dues(work, waiting.account_id, until=waiting.until)):
+            pass
 
     def _done(self, work: UnitOfWork, job: Job[T]) -> T:
         try:
@@ -135,6 +144,10 @@ class BorrowedDoor:
                 return job(work)
             except LostRace as race:
                 return job(UnitOfWork(connection, self._tables, own=False, certain=race.account_ids))
+        except DuesWaiting:
+            raise Contended(
+                "more has fallen due than one transaction records: run maintenance first"
+            ) from None
         except (DBAPIError, LostRace) as error:
             raise _translated(error) from error
 

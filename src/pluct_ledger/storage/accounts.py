@@ -179,6 +179,19 @@ def page_of_accounts(
     return [state_of(row) for row in work.execute(sql.page_after, {**names, "after": after})]
 
 
+def accounts_due(
+    work: UnitOfWork, *, now: int, book_and_asset: tuple[str, str] | None = None, limit: int | None = None
+) -> list[bytes]:
+    """Return the accounts in which something has fallen due by `now` (microseconds), the longest waiting first."""
+    account = work.tables.account
+    statement = (
+        select(account.c.account_id).where(account.c.next_due_at <= now).order_by(account.c.next_due_at)
+    )
+    if book_and_asset is not None:
+        statement = statement.where(account.c.book == book_and_asset[0], account.c.asset == book_and_asset[1])
+    return list(work.execute(statement.limit(limit)).scalars())
+
+
 def open_accounts(work: UnitOfWork, states: Sequence[AccountState]) -> None:
     """Insert rows for accounts that did not exist when they were locked; `update_accounts` fills them.
 

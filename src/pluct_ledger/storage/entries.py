@@ -11,8 +11,10 @@ from typing import Any, Final
 from sqlalchemy import Executable, Select, and_, bindparam, insert, or_, select, tuple_
 
 from pluct_ledger.domain.arguments import instant_of
-from pluct_ledger.domain.decisions import Names
+from pluct_ledger.domain.cases import Names
+from pluct_ledger.domain.decisions import share_of
 from pluct_ledger.domain.entries import Counter, Entry, EntryRecord, Operation, entry_id_of
+from pluct_ledger.domain.positions import ShareRecord
 from pluct_ledger.errors import Corrupted
 from pluct_ledger.storage.chunks import in_chunks
 from pluct_ledger.storage.schema import Tables
@@ -35,6 +37,18 @@ class Cursor:
     account_id: bytes
     seq: int
 
+    def precedes(self, entry: EntryRecord) -> bool:
+        """Tell whether an entry comes after this place in the list."""
+        return (entry.at, entry.account_id, entry.seq) < (self.at, self.account_id, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An entry and whose it is."""
+
+    entry: EntryRecord
+    owner: str
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -43,6 +57,14 @@ class Filter:
     since: int | None = None
     until: int | None = None
     kinds: frozenset[str] | None = None
+
+    def takes(self, entry: EntryRecord) -> bool:
+        """Tell whether an entry is wanted."""
+        if self.since is not None and entry.at < self.since:
+            return False
+        if self.until is not None and entry.at >= self.until:
+            return False
+        return self.kinds is None or (entry.kind or entry.operation.word) in self.kinds
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +142,7 @@ def entries_of_account(
 
 def entries_of_book(
     work: UnitOfWork, ledger_id: int, *, limit: int, before: Cursor | None, wanted: Filter
-) -> list[tuple[EntryRecord, str]]:
+) -> list[Owned]:
     """Return the entries of a book and asset with their owners, newest first, those that come after the cursor."""
     entry, account = work.tables.entry, work.tables.account
     statement = (
@@ -140,7 +162,7 @@ def entries_of_book(
                 earlier_in_account,
             ),
         )
-    return [(record_of(row[:-1]), row[-1]) for row in work.execute(statement)]
+    return [Owned(record_of(row[:-1]), row[-1]) for row in work.execute(statement)]
 
 
 def _conditions(tables: Tables, wanted: Filter) -> Iterable[Any]:
@@ -172,7 +194,24 @@ def record_of(row: Sequence[Any]) -> EntryRecord:
     return EntryRecord(*values)
 
 
-def entry_of(record: EntryRecord, *, owner: str, names: Names) -> Entry:
+def seq_at(work: UnitOfWork, account_id: bytes, instant: int, *, newest: int) -> int:
+    """Return the seq of an account's last entry at or before an instant, 0 for none; `at` never falls along seq."""
+    entry = work.tables.entry
+    statement = select(entry.c.at).where(
+        entry.c.account_id == bindparam("account_id"), entry.c.seq == bindparam("seq")
+    )
+    low, high = 0, newest
+    while low < high:
+        middle = (low + high + 1) // 2
+        at = work.execute(statement, {"account_id": account_id, "seq": middle}).scalar()
+        if at is None or at > instant:
+            high = middle - 1
+        else:
+            low = middle
+    return low
+
+
+def entry_of(record: EntryRecord, *, owner: str, names: Names, shares: Sequence[ShareRecord] = ()) -> Entry:
     """Return what the API shows of a stored entry."""
     concerns = None if record.concerns_seq is None else entry_id_of(record.account_id, record.concerns_seq)
     return Entry(
@@ -199,5 +238,5 @@ def entry_of(record: EntryRecord, *, owner: str, names: Names) -> Entry:
         metadata=None if record.metadata is None else json.loads(record.metadata),
         event_at=None if record.event_at is None else instant_of(record.event_at),
         at=instant_of(record.at),
-        shares=(),
+        shares=tuple(share_of(share) for share in shares),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pluct_ledger.domain.decisions import Names
+from pluct_ledger.domain.cases import Names
 from pluct_ledger.domain.intents import Intent
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 

@@ -46,6 +46,7 @@ class Tables:
     entry: Table
     share: Table
     grant: Table
+    hold: Table
     token: Table
     api_key: Table
     meta: Table
@@ -61,6 +62,7 @@ def tables_in(schema: str | None = None) -> Tables:
         entry=_entry(metadata),
         share=_share(metadata),
         grant=_grant(metadata),
+        hold=_hold(metadata),
         token=_token(metadata),
         api_key=_api_key(metadata),
         meta=_meta(metadata),
@@ -209,8 +211,10 @@ def _grant(metadata: MetaData) -> Table:
         _account_id(),
         _seq(),
         Column("part", small(), primary_key=True, autoincrement=False),
+        _number("amount"),
         _number("posted"),
         _number("held"),
+        _number("pending"),
         Column("effective_at", integer()),
         Column("expires_at", integer()),
         _number("priority"),
@@ -232,6 +236,35 @@ def _grant(metadata: MetaData) -> Table:
         table.c.granted_by,
         postgresql_where=text("granted_by IS NOT NULL"),
         sqlite_where=text("granted_by IS NOT NULL"),
+    )
+    return table
+
+
+def _hold(metadata: MetaData) -> Table:
+    table = _table(
+        "hold",
+        metadata,
+        _account_id(),
+        _seq(),
+        _number("amount"),
+        _number("held"),
+        _number("expires_at"),
+        Column("status", small(), nullable=False),
+        CheckConstraint("held BETWEEN 0 AND amount", name=PREFIX + "hold_held_within_amount"),
+        **_CLUSTERED,
+    )
+    Index(
+        PREFIX + "hold_by_status",
+        table.c.account_id,
+        table.c.status,
+        postgresql_where=text("status = 0"),
+        sqlite_where=text("status = 0"),
+    )
+    Index(
+        PREFIX + "hold_by_expires_at",
+        table.c.expires_at,
+        postgresql_where=text("status = 0"),
+        sqlite_where=text("status = 0"),
     )
     return table
 

@@ -25,8 +25,10 @@ def for_writing(engine: Engine) -> Engine:
 
 
 def for_reading(engine: Engine) -> Engine:
-    """Return the engine as our own reads use it."""
-    return for_writing(engine).execution_options(**{READING: True})
+    """Return the engine as our own reads use it: all reads of one transaction see one snapshot."""
+    if dialects.backend_of(engine.dialect.name) is Backend.SQLITE:
+        return engine.execution_options(**{READING: True})
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def begin_own_write(work: UnitOfWork) -> None:
@@ -44,10 +46,14 @@ def begin_own_read(work: UnitOfWork) -> None:
 
 
 def commit_own(work: UnitOfWork) -> None:
-    """Commit our own transaction."""
-    if work.backend is Backend.SQLITE and dialects.sqlite_commits_never(work.connection):
-        work.execute_driver_sql("COMMIT")
-    work.connection.commit()
+    """Commit our own transaction; where COMMIT fails, none is left open on the connection, which others will use."""
+    try:
+        if work.backend is Backend.SQLITE and dialects.sqlite_commits_never(work.connection):
+            work.execute_driver_sql("COMMIT")
+        work.connection.commit()
+    except BaseException:
+        roll_back_own(work)
+        raise
 
 
 def roll_back_own(work: UnitOfWork) -> None:

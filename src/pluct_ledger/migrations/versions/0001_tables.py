@@ -26,7 +26,7 @@ down_revision: Final = None
 
 Create = Callable[..., Any]
 
-TABLES: Final = ("account", "entry", "share", "grant", "token", "api_key", "meta")
+TABLES: Final = ("account", "entry", "share", "grant", "hold", "token", "api_key", "meta")
 
 
 def upgrade(op: Operations, schema: str | None) -> None:
@@ -38,6 +38,7 @@ def upgrade(op: Operations, schema: str | None) -> None:
     _entry(table, index)
     _share(table)
     _grant(table, index)
+    _hold(table, index)
     _token(table, index)
     _api_key(table, index)
     record(op, "0001", serves_since="0001", schema=schema)
@@ -185,8 +186,10 @@ def _grant(table: Create, index: Create) -> None:
         sa.Column("account_id", account_id(), primary_key=True),
         sa.Column("seq", number(), primary_key=True, autoincrement=False),
         sa.Column("part", small(), primary_key=True, autoincrement=False),
+        sa.Column("amount", number(), nullable=False),
         sa.Column("posted", number(), nullable=False),
         sa.Column("held", number(), nullable=False),
+        sa.Column("pending", number(), nullable=False),
         sa.Column("effective_at", number()),
         sa.Column("expires_at", number()),
         sa.Column("priority", number(), nullable=False),
@@ -208,6 +211,22 @@ def _grant(table: Create, index: Create) -> None:
         ["granted_by"],
         **_where("granted_by IS NOT NULL"),
     )
+
+
+def _hold(table: Create, index: Create) -> None:
+    table(
+        "pluct_hold",
+        sa.Column("account_id", account_id(), primary_key=True),
+        sa.Column("seq", number(), primary_key=True, autoincrement=False),
+        sa.Column("amount", number(), nullable=False),
+        sa.Column("held", number(), nullable=False),
+        sa.Column("expires_at", number(), nullable=False),
+        sa.Column("status", small(), nullable=False),
+        sa.CheckConstraint("held BETWEEN 0 AND amount", name="pluct_hold_held_within_amount"),
+        **CLUSTERED,
+    )
+    index("pluct_hold_by_status", "pluct_hold", ["account_id", "status"], **_where("status = 0"))
+    index("pluct_hold_by_expires_at", "pluct_hold", ["expires_at"], **_where("status = 0"))
 
 
 def _token(table: Create, index: Create) -> None:
