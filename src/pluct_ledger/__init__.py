@@ -10,27 +10,37 @@ from pluct_ledger.api_key_registry import ApiKeyRegistry
 from pluct_ledger.domain.accounts import Account, Balance
 from pluct_ledger.domain.api_keys import ApiKey, ApiKeyCheck, ApiKeyCode, CreatedApiKey
 from pluct_ledger.domain.entries import Entry, Receipt, Share
+from pluct_ledger.domain.explanations import BalanceExplanation, Explanation
+from pluct_ledger.domain.grants import Grant
+from pluct_ledger.domain.holds import Hold
 from pluct_ledger.domain.pages import Page
 from pluct_ledger.domain.signing_keys import SigningKeys
+from pluct_ledger.domain.statements import Statement
 from pluct_ledger.domain.tokens import TokenCheck, TokenCode, VendedToken
 from pluct_ledger.domain.verification import Finding, VerifyReport
 from pluct_ledger.errors import (
     AccountClosed,
     AccountExists,
     AccountFrozen,
+    AccountNotEmpty,
     AccountNotFound,
     ApiKeyExists,
     ApiKeyNotFound,
     BalanceLimitExceeded,
+    CaptureExceedsHold,
     Contended,
     Corrupted,
     EntryNotFound,
+    HoldClosed,
+    HoldNotFound,
     IdempotencyMismatch,
     InsufficientCredit,
     InvalidArgument,
+    NotReversible,
     OutcomeUnknown,
     PluctError,
     Refused,
+    ReversalExceedsOriginal,
     SchemaMismatch,
     TokenUnavailable,
 )
@@ -42,6 +52,7 @@ __all__ = [
     "AccountClosed",
     "AccountExists",
     "AccountFrozen",
+    "AccountNotEmpty",
     "AccountNotFound",
     "ApiKey",
     "ApiKeyCheck",
@@ -50,25 +61,35 @@ __all__ = [
     "ApiKeyNotFound",
     "ApiKeyRegistry",
     "Balance",
+    "BalanceExplanation",
     "BalanceLimitExceeded",
+    "CaptureExceedsHold",
     "Contended",
     "Corrupted",
     "CreatedApiKey",
     "Entry",
     "EntryNotFound",
+    "Explanation",
     "Finding",
+    "Grant",
+    "Hold",
+    "HoldClosed",
+    "HoldNotFound",
     "IdempotencyMismatch",
     "InsufficientCredit",
     "InvalidArgument",
     "Ledger",
+    "NotReversible",
     "OutcomeUnknown",
     "Page",
     "PluctError",
     "Receipt",
     "Refused",
+    "ReversalExceedsOriginal",
     "SchemaMismatch",
     "Share",
     "SigningKeys",
+    "Statement",
     "TokenCheck",
     "TokenCode",
     "TokenUnavailable",

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self, Unpack
 
 from pluct_ledger.desk import Clock, Desk, Hook, utc_now
 from pluct_ledger.domain.accounts import Account, account_of, check_asset, check_book
-from pluct_ledger.domain.arguments import (
-    MAX_AMOUNT,
-    MAX_BATCH,
-    check_amount,
-    check_callable,
-    check_flag,
-    check_items,
-    check_name,
+from pluct_ledger.domain.api_keys import ApiKey
+from pluct_ledger.domain.arguments import MAX_AMOUNT, check_amount, check_callable, check_items, check_name
+from pluct_ledger.domain.cases import Names
+from pluct_ledger.domain.commands import (
+    Adjust,
+    Close,
+    Freeze,
+    Issue,
+    OpenAccount,
+    Reverse,
+    SetOverdraftLimit,
+    Spend,
+    Transfer,
+    Unfreeze,
+    WriteOptions,
 )
-from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer, WriteOptions
-from pluct_ledger.domain.decisions import Names
 from pluct_ledger.domain.entries import Receipt
-from pluct_ledger.domain.intents import Intent
 from pluct_ledger.doors import BorrowedDoor, Host, OwnDoor
-from pluct_ledger.errors import InvalidArgument, Refused
-from pluct_ledger.reading import Reading
+from pluct_ledger.errors import Refused
+from pluct_ledger.holding import Holding
 from pluct_ledger.storage.schema import tables_in
-from pluct_ledger.storage.unit_of_work import UnitOfWork
-from pluct_ledger.storage.writes import Plan, perform
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class Ledger(Reading):
+class Ledger(Holding):
     """Accounts with credits in the host's own database.
 
     Immutable, and safe to share between threads and across a fork. Each write is one transaction of its own; `using`
@@ -119,40 +122,51 @@ class Ledger(Reading):
         """
         command = OpenAccount(owner, initial=initial, overdraft_limit=overdraft_limit, **options)
         plan = self._perform([self.desk.intent(command)], atomic=True)
-        receipt = _receipt(plan) if plan.outcomes[0] is not None else None
-        (state,) = plan.states.values()
-        return account_of(state, receipt)
+        (receipt,) = plan.outcomes
+        assert not isinstance(receipt, Refused)
+        (position,) = plan.positions.values()
+        return account_of(position.account, receipt)
 
     def grant(
         self,
         owner: str,
         amount: int,
         *,
-        expires_at: object = None,
-        effective_at: object = None,
+        expires_at: datetime | timedelta | None = None,
+        effective_at: datetime | None = None,
         priority: int = 0,
         label: str | None = None,
-        granted_by: object = None,
+        granted_by: ApiKey | str | None = None,
         **options: Unpack[WriteOptions],
     ) -> Receipt:
         """Give credit to the owner; opens the account if there is none.
 
+        Credit with any term is a grant of its own; without, it goes to the pool, which never expires and is used last
+        among what has priority 0. Into debt, a grant repays first.
+
         Args:
             amount: in the asset's smallest unit.
-            expires_at, effective_at, priority, label, granted_by: terms of the grant; not supported yet.
+            expires_at: from this instant on what is left of it is gone; a timedelta counts from when it takes effect.
+            effective_at: until this instant it only waits; None for at once.
+            priority: the lowest is used first, -32767..32767.
+            label: the host's name for it, 1..255 bytes.
+            granted_by: who granted it: an API key, or a name of 1..255 bytes, which is a label only.
 
         Raises:
             InvalidArgument, IdempotencyMismatch, AccountClosed, BalanceLimitExceeded.
             Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
         """
-        terms: dict[str, Any] = {
-            "expires_at": expires_at,
-            "effective_at": effective_at,
-            "priority": priority,
-            "label": label,
-            "granted_by": granted_by,
-        }
-        return self.apply(Issue(owner, amount, **terms, **options))
+        command = Issue(
+            owner,
+            amount,
+            expires_at=expires_at,
+            effective_at=effective_at,
+            priority=priority,
+            label=label,
+            granted_by=granted_by,
+            **options,
+        )
+        return self.apply(command)
 
     def spend(
         self, owner: str, amount: int, *, up_to: bool = False, **options: Unpack[WriteOptions]
@@ -198,69 +212,77 @@ class Ledger(Reading):
         """
         return self.apply(Adjust(owner, signed_amount, **options))
 
-    def apply(self, command: Command) -> Receipt:
-        """Do one command.
+    def reverse(
+        self,
+        entry_id: str,
+        amount: int | None = None,
+        *,
+        up_to: bool = False,
+        expired_grace: timedelta | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Receipt:
+        """Reverse a spend, capture, transfer or grant, wholly or in part, as often as something is left of it.
 
-        Raises:
-            InvalidArgument: it is not a command, or an argument of it is wrong.
-            Refused: as the method of the same name does.
-        """
-        _check_public(command)
-        return _receipt(self._perform([self.desk.intent(command)], atomic=True))
-
-    def apply_many(self, commands: Iterable[Command], *, atomic: bool = False) -> list[Receipt | Refused]:
-        """Do up to 10,000 commands in one transaction; later ones see what earlier ones did.
+        A spend or capture gives credit back to the grants that it came from, last used first; what belongs to a grant
+        that is over expires at once. A grant or transfer takes back only what is unspent.
 
         Args:
-            commands: in the order in which they are to be done.
-            atomic: raise the first refusal and do nothing at all.
+            entry_id: the entry; of a transfer, either of its two.
+            amount: how much of it; None for all that is left.
+            up_to: as much of `amount` as there is; refused only where there is nothing.
+            expired_grace: reissues what belongs to a grant that is over, for that long.
 
         Returns:
-            For each command, its receipt or its refusal.
+            The receipt of the entry in the account that `entry_id` is of; the key is that account's.
 
         Raises:
-            InvalidArgument: a command is wrong (its place is `index`), or there are too many; nothing was done.
-            Refused: with `atomic`, the first refusal; its place is `index`.
+            InvalidArgument, EntryNotFound, IdempotencyMismatch, AccountClosed, NotReversible, ReversalExceedsOriginal,
+            InsufficientCredit, BalanceLimitExceeded.
+            Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
         """
-        check_flag(atomic, "atomic")
-        wanted = check_items(commands, "commands", most=MAX_BATCH)
-        intents = [self._intent_at(index, command) for index, command in enumerate(wanted)]
-        if not intents:
-            return []
-        outcomes = self._perform(intents, atomic=atomic, numbered=True).outcomes
-        return [outcome for outcome in outcomes if outcome is not None]
+        return self.apply(Reverse(entry_id, amount, up_to=up_to, expired_grace=expired_grace, **options))
 
-    def _intent_at(self, index: int, command: object) -> Intent:
-        try:
-            _check_public(command)
-            return self.desk.intent(command)
-        except InvalidArgument as error:
-            error.index = index
-            raise
+    def set_overdraft_limit(self, owner: str, limit: int | None, **options: Unpack[WriteOptions]) -> Receipt:
+        """Let spends go down to -`limit`; it may be set below what is owed already.
 
-    def _perform(self, intents: Sequence[Intent], *, atomic: bool, numbered: bool = False) -> Plan:
-        def job(work: UnitOfWork) -> Plan:
-            now = self.desk.now()
-            return perform(work, intents, names=self.desk.names, now=now, atomic=atomic, numbered=numbered)
+        Args:
+            limit: 0..2^53-1; None for unlimited.
 
-        keys = tuple(intent.key for intent in intents if intent.key is not None)
-        plan = self.desk.door.write(job, keys=keys)
-        self.desk.tell(plan.outcomes)
-        return plan
+        Raises:
+            InvalidArgument, AccountNotFound, IdempotencyMismatch, AccountClosed.
+            Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
+        """
+        return self.apply(SetOverdraftLimit(owner, limit, **options))
+
+    def freeze(self, owner: str, **options: Unpack[WriteOptions]) -> Receipt:
+        """Let no credit be used: refuses spend, authorize, transfer out and vend, and lets all else through.
+
+        Raises:
+            InvalidArgument, AccountNotFound, IdempotencyMismatch, AccountClosed.
+            Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
+        """
+        return self.apply(Freeze(owner, **options))
+
+    def unfreeze(self, owner: str, **options: Unpack[WriteOptions]) -> Receipt:
+        """Let credit be used again.
+
+        Raises:
+            InvalidArgument, AccountNotFound, IdempotencyMismatch, AccountClosed.
+            Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
+        """
+        return self.apply(Unfreeze(owner, **options))
+
+    def close(self, owner: str, **options: Unpack[WriteOptions]) -> Receipt:
+        """Close an empty account for good: afterwards it answers replays only.
+
+        Raises:
+            InvalidArgument, AccountNotFound, IdempotencyMismatch, AccountClosed, AccountNotEmpty.
+            Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
+        """
+        return self.apply(Close(owner, **options))
 
     def _at(self, desk: Desk) -> Self:
         other = object.__new__(type(self))
         other._tables = self._tables
-        Reading.__init__(other, desk)
+        Holding.__init__(other, desk)
         return other
-
-
-def _check_public(command: object) -> None:
-    if not isinstance(command, Command):
-        raise InvalidArgument("command", f"{type(command).__name__} is not a command")
-
-
-def _receipt(plan: Plan) -> Receipt:
-    (outcome,) = plan.outcomes
-    assert isinstance(outcome, Receipt)
-    return outcome

@@ -26,12 +26,37 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pluct_ledger import commands
-from pluct_ledger.domain.arguments import MAX_ACTOR_CHARS, MAX_AMOUNT, MAX_NAME_BYTES, MAX_REASON_CHARS
+from pluct_ledger.domain.arguments import (
+    MAX_ACTOR_CHARS,
+    MAX_AMOUNT,
+    MAX_NAME_BYTES,
+    MAX_REASON_CHARS,
+    MAX_SPAN,
+)
+from pluct_ledger.domain.asks import MAX_PRIORITY
 from pluct_ledger.domain.signing_keys import SigningKeys
 from pluct_ledger.domain.tokens import MAX_TTL
 from pluct_ledger.errors import InvalidArgument
 
-__all__ = ["COMMANDS", "Adjust", "Command", "Issue", "Settings", "Spend", "Transfer", "command_of"]
+__all__ = [
+    "COMMANDS",
+    "Adjust",
+    "Authorize",
+    "Capture",
+    "Close",
+    "Command",
+    "Extend",
+    "Freeze",
+    "Issue",
+    "Reverse",
+    "SetOverdraftLimit",
+    "Settings",
+    "Spend",
+    "Transfer",
+    "Unfreeze",
+    "Void",
+    "command_of",
+]
 
 MIN_SECRET_CHARS: Final = 16
 """The shortest secret that may stand in a header."""
@@ -146,6 +171,10 @@ Owner = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, descriptio
 Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="in the asset's smallest unit")]
 
 
+Span = Annotated[timedelta, Field(gt=timedelta(0), le=MAX_SPAN, description="ISO 8601, e.g. P30D")]
+EntryId = Annotated[str, Field(pattern="^[0-9a-f]{32}\\.[1-9][0-9]{0,17}$", description="<account id>.<seq>")]
+
+
 class Issue(_Write):
     """Grant credit to the owner; opens the account if there is none."""
 
@@ -153,6 +182,11 @@ class Issue(_Write):
     operation: Literal["grant"]
     owner: Owner
     amount: Amount
+    expires_at: AwareDatetime | Span | None = None
+    effective_at: AwareDatetime | None = None
+    priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
+    label: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_BYTES)
+    granted_by: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_BYTES)
 
 
 class Spend(_Write):
@@ -185,7 +219,104 @@ class Adjust(_Write):
     reason: str = Field(min_length=1, max_length=MAX_REASON_CHARS)
 
 
-Command = Annotated[Issue | Spend | Transfer | Adjust, Field(discriminator="operation")]
+class Authorize(_Write):
+    """Set credit of the owner aside for `ttl`, to be captured or voided."""
+
+    _makes = commands.Authorize
+    operation: Literal["authorize"]
+    owner: Owner
+    amount: Amount
+    ttl: Span
+
+
+class Capture(_Write):
+    """Spend what a hold set aside: all of it, or `amount`; with `final`, the rest of the hold is set free."""
+
+    _makes = commands.Capture
+    operation: Literal["capture"]
+    hold_id: EntryId
+    amount: Amount | None = None
+    final: bool = True
+    allow_over: bool = False
+
+
+class Void(_Write):
+    """Set free what a hold set aside."""
+
+    _makes = commands.Void
+    operation: Literal["void"]
+    hold_id: EntryId
+
+
+class Extend(_Write):
+    """Let a hold live for `ttl` from now on."""
+
+    _makes = commands.Extend
+    operation: Literal["extend"]
+    hold_id: EntryId
+    ttl: Span
+
+
+class Reverse(_Write):
+    """Reverse a spend, capture, transfer or grant: all that is left of it, or `amount`."""
+
+    _makes = commands.Reverse
+    operation: Literal["reverse"]
+    entry_id: EntryId
+    amount: Amount | None = None
+    up_to: bool = False
+    expired_grace: Span | None = None
+
+
+class SetOverdraftLimit(_Write):
+    """Let spends go down to -`limit`; null is unlimited."""
+
+    _makes = commands.SetOverdraftLimit
+    operation: Literal["set_overdraft_limit"]
+    owner: Owner
+    limit: Annotated[int, Field(ge=0, le=MAX_AMOUNT)] | None
+
+
+class Freeze(_Write):
+    """Let credit come in, but none be used."""
+
+    _makes = commands.Freeze
+    operation: Literal["freeze"]
+    owner: Owner
+
+
+class Unfreeze(_Write):
+    """Let credit of a frozen account be used again."""
+
+    _makes = commands.Unfreeze
+    operation: Literal["unfreeze"]
+    owner: Owner
+
+
+class Close(_Write):
+    """Close an empty account for good."""
+
+    _makes = commands.Close
+    operation: Literal["close"]
+    owner: Owner
+
+
+Command = Annotated[
+    Issue
+    | Spend
+    | Authorize
+    | Capture
+    | Void
+    | Extend
+    | Transfer
+    | Reverse
+    | Adjust
+    | SetOverdraftLimit
+    | Freeze
+    | Unfreeze
+    | Close,
+    Field(discriminator="operation"),
+]
 """A command as JSON: the member ``operation`` says which."""
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Command)
@@ -220,7 +351,23 @@ def _problems_of(wrong: ValidationError) -> str:
     return "; ".join(problems)
 
 
-_OPERATIONS: Final = frozenset({"grant", "spend", "transfer", "adjust"})
+_OPERATIONS: Final = frozenset(
+    {
+        "grant",
+        "spend",
+        "authorize",
+        "capture",
+        "void",
+        "extend",
+        "transfer",
+        "reverse",
+        "adjust",
+        "set_overdraft_limit",
+        "freeze",
+        "unfreeze",
+        "close",
+    }
+)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

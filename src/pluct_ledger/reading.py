@@ -1,12 +1,10 @@
-"""The reading half of `Ledger`: accounts, balances, entries, and the proof that they agree."""
+"""Accounts, balances, grants and holds as they are now, with all that is due though no job has recorded it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from pluct_ledger.desk import Desk
 from pluct_ledger.domain.accounts import (
@@ -16,52 +14,34 @@ from pluct_ledger.domain.accounts import (
     account_id_of,
     account_of,
     check_owner,
-    ledger_id_of,
 )
-from pluct_ledger.domain.arguments import (
-    MAX_KINDS,
-    check_callable,
-    check_items,
-    check_kind,
-    check_limit,
-    check_name,
-    micros_of,
-)
-from pluct_ledger.domain.decisions import Names
-from pluct_ledger.domain.entries import Entry, parse_entry_id
-from pluct_ledger.domain.idempotency import key_hash_of
+from pluct_ledger.domain.arguments import check_items, check_limit, check_name, instant_of, micros_of
+from pluct_ledger.domain.drafts import Draft
+from pluct_ledger.domain.dues import settle
+from pluct_ledger.domain.entries import Operation
+from pluct_ledger.domain.grants import Grant, grant_of
+from pluct_ledger.domain.holds import Hold, hold_of
 from pluct_ledger.domain.pages import Page
-from pluct_ledger.domain.verification import Finding, VerifyReport
-from pluct_ledger.errors import AccountNotFound, EntryNotFound, InvalidArgument
-from pluct_ledger.storage.accounts import page_of_accounts, read_accounts
-from pluct_ledger.storage.entries import (
-    Cursor,
-    Filter,
-    entries_of_account,
-    entries_of_book,
-    entry_of,
-    find_entry,
-    read_entry,
-)
+from pluct_ledger.domain.positions import HoldStatus, Position
+from pluct_ledger.domain.verification import rebuilt
+from pluct_ledger.errors import AccountNotFound
+from pluct_ledger.storage.accounts import page_of_accounts
+from pluct_ledger.storage.entries import seq_at
+from pluct_ledger.storage.positions import holds_past_due, read_positions
 from pluct_ledger.storage.unit_of_work import UnitOfWork
-from pluct_ledger.storage.verification import (
-    Row,
-    accounts_to_verify,
-    count_entries,
-    moved_in_all,
-    orphans,
-    verify_accounts,
-)
+from pluct_ledger.storage.verification import prefix_of
 
-Progress = Callable[[int, int], None]
-"""Called with the number of entries done and the number of all."""
+T = TypeVar("T")
 
-_SEQ: Final = re.compile(r"[1-9][0-9]{0,17}")
-_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{32})\.([1-9][0-9]{0,17})")
+FOREVER: Final = 2**63 - 1
+"""An instant, in microseconds, after all others."""
 
 
 class Reading:
-    """What a ledger can be asked; nothing here writes."""
+    """What a ledger can be asked of the present; nothing here writes.
+
+    Every answer counts in what has fallen due, exactly as the next write would record it.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -81,7 +61,7 @@ class Reading:
             InvalidArgument: `owner` is not 1..255 bytes of UTF-8.
             AccountNotFound: the owner has no account in this book and asset.
         """
-        return account_of(self._state_of(owner))
+        return account_of(self._settled(owner).position.account)
 
     def accounts(self, *, limit: int = 50, after: str | None = None) -> Page[Account]:
         """Return a page of accounts, in the order of their owners' UTF-8 bytes.
@@ -94,144 +74,89 @@ class Reading:
         if after is not None:
             check_name(after, "after")
         names = self.desk.names
-        states = self.desk.door.read(
-            lambda work: page_of_accounts(work, names.book, names.asset, limit=limit + 1, after=after)
-        )
+
+        def read(work: UnitOfWork) -> list[AccountState]:
+            states = page_of_accounts(work, names.book, names.asset, limit=limit + 1, after=after)
+            now = self.desk.now()
+            waiting = [state.account_id for state in states if _is_due(state, now)]
+            drafts = _drafts(read_positions(work, waiting), now) if waiting else {}
+            return [
+                drafts[state.account_id].position.account if state.account_id in drafts else state
+                for state in states
+            ]
+
+        states = self.desk.door.read(read)
         shown = states[:limit]
         following = shown[-1].owner if len(states) > limit else None
         page = Page(tuple(account_of(state) for state in shown), following)
         return page.turned_by(lambda cursor: self.accounts(limit=limit, after=cursor))
 
-    def balance(self, owner: str) -> Balance:
-        """Return what the owner has now.
+    def balance(self, owner: str, *, at: datetime | None = None) -> Balance:
+        """Return what the owner has now, had at an instant, or will have at one if nothing is used until then.
+
+        Args:
+            at: an aware datetime, past or future; None for now. Before the account's first entry all is 0.
 
         Raises:
-            InvalidArgument: `owner` is not 1..255 bytes of UTF-8.
+            InvalidArgument: `owner` is not 1..255 bytes of UTF-8, or `at` is no aware datetime.
             AccountNotFound: the owner has no account in this book and asset.
         """
-        return _balance_of(self._state_of(owner))
+        instant = None if at is None else micros_of(at, "at")
+        account_id = self._id_of(check_owner(owner))
+        draft = self._read_one(owner, lambda work, position: self._as_of(work, account_id, position, instant))
+        return balance_of(draft.position)
 
     def balances(self, owners: Iterable[str]) -> dict[str, Balance]:
-        """Return what each of these owners has now, from one statement; who has no account is not in it.
+        """Return what each of these owners has now; who has no account is not in it.
 
         Raises:
             InvalidArgument: `owners` is no iterable of names, or one is not 1..255 bytes of UTF-8.
         """
         by_id = {self._id_of(owner): owner for owner in check_items(owners, "owners")}
-        states = self.desk.door.read(lambda work: read_accounts(work, by_id))
-        return {owner: _balance_of(states[its_id]) for its_id, owner in by_id.items() if its_id in states}
+        positions = self.desk.door.read(lambda work: read_positions(work, by_id))
+        drafts = _drafts(positions, self.desk.now())
+        return {
+            owner: balance_of(drafts[its_id].position) for its_id, owner in by_id.items() if its_id in drafts
+        }
 
-    def entries(
-        self,
-        owner: str | None = None,
-        *,
-        limit: int = 50,
-        before: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        kinds: Iterable[str] | None = None,
-    ) -> Page[Entry]:
-        """Return a page of entries, newest first: of one owner, or of the whole book and asset.
-
-        Args:
-            owner: whose; None for all. An owner without an account has no entries.
-            limit: 1..1000.
-            before: the `next` of the page before.
-            since: entries at or after this instant only.
-            until: entries before this instant only.
-            kinds: entries of these kinds only, at most 100.
-
-        Raises:
-            InvalidArgument: an argument is out of bounds, or `before` is no cursor of such a list.
-        """
-        check_limit(limit)
-        wanted = Filter(
-            None if since is None else micros_of(since, "since"),
-            None if until is None else micros_of(until, "until"),
-            None if kinds is None else frozenset(_kinds_of(kinds)),
-        )
-        page = (
-            self._entries_of_book(limit, before, wanted)
-            if owner is None
-            else self._entries_of_owner(check_owner(owner), limit, before, wanted)
-        )
-        return page.turned_by(
-            lambda cursor: self.entries(
-                owner, limit=limit, before=cursor, since=since, until=until, kinds=wanted.kinds
-            )
-        )
-
-    def entry(self, entry_id: str) -> Entry:
-        """Return one entry.
-
-        Raises:
-            InvalidArgument: `entry_id` is not of the form ``<account id in hex>.<seq>``.
-            EntryNotFound: there is none in this book and asset.
-        """
-        account_id, seq = parse_entry_id(entry_id)
-
-        def look(work: UnitOfWork) -> Entry | None:
-            state = read_accounts(work, [account_id]).get(account_id)
-            record = read_entry(work, account_id, seq)
-            if state is None or record is None or (state.book, state.asset) != self._book_and_asset:
-                return None
-            return entry_of(record, owner=state.owner, names=self.desk.names)
-
-        found = self.desk.door.read(look)
-        if found is None:
-            raise EntryNotFound(entry_id=entry_id)
-        return found
-
-    def find(self, owner: str, idempotency_key: str) -> Entry | None:
-        """Return the entry that an idempotency key made in the owner's account, or None.
-
-        Raises:
-            InvalidArgument: `owner` or `idempotency_key` is not 1..255 bytes of UTF-8.
-        """
-        account_id = self._id_of(owner)
-        key_hash = key_hash_of(check_name(idempotency_key, "idempotency_key"))
-        record = self.desk.door.read(lambda work: find_entry(work, account_id, key_hash))
-        return None if record is None else entry_of(record, owner=owner, names=self.desk.names)
-
-    def verify(self, owner: str | None = None, *, progress: Progress | None = None) -> VerifyReport:
-        """Replay the log, and compare every cached number with it; safe while others write.
-
-        Args:
-            owner: whose account; None for the whole book and asset.
-            progress: called with the number of entries done and of all, as the replay goes on.
-
-        Returns:
-            The findings, of each account the first wrong record first. What only a seal could vouch for is not found: a
-            log whose newest entries and row were changed together, or an account that was removed whole.
+    def grants(self, owner: str) -> tuple[Grant, ...]:
+        """Return the owner's open grants in the order of use, those to come included.
 
         Raises:
             InvalidArgument: `owner` is not 1..255 bytes of UTF-8.
-            AccountNotFound: the owner has no account in this book and asset, and the log knows of none.
+            AccountNotFound: the owner has no account in this book and asset.
         """
-        names, door = self.desk.names, self.desk.door
-        if progress is not None:
-            check_callable(progress, "progress")
-        if owner is not None:
-            check_owner(owner)
-        total = door.read(lambda work: count_entries(work, names, owner))
-        if owner is not None and total == 0:
-            self._state_of(owner)
-        findings: list[Finding] = []
-        checked = accounts = 0
-        after: bytes | None = None
-        while batch := door.read(partial(accounts_to_verify, names=names, owner=owner, after=after)):
-            steps = door.read(partial(_replayed, names=names, batch=batch))
-            findings.extend(step for step in steps if isinstance(step, Finding))
-            checked += sum(step for step in steps if isinstance(step, int))
-            if progress is not None:
-                progress(checked, max(total, checked))
-            accounts += len(batch)
-            after = batch[-1][0]
-        findings.extend(door.read(lambda work: list(orphans(work, names, owner))))
-        if owner is None and (moved := door.read(lambda work: moved_in_all(work, names))) != 0:
-            problem = f"all transfers together move {moved}, and must move 0"
-            findings.append(Finding(f"book {names.book} asset {names.asset}", "moved", problem))
-        return VerifyReport(not findings, checked, accounts, tuple(findings))
+        position = self._settled(owner).position
+        opened = sorted(
+            (grant for grant in position.grants.values() if grant.is_open), key=lambda one: one.order
+        )
+        return tuple(grant_of(grant, account_id=position.account.account_id, owner=owner) for grant in opened)
+
+    def holds(self, owner: str) -> tuple[Hold, ...]:
+        """Return the owner's open holds, oldest first.
+
+        Raises:
+            InvalidArgument: `owner` is not 1..255 bytes of UTF-8.
+            AccountNotFound: the owner has no account in this book and asset.
+        """
+        position = self._settled(owner).position
+        opened = [hold for _, hold in sorted(position.holds.items()) if hold.status is HoldStatus.OPEN]
+        return tuple(hold_of(hold, account_id=position.account.account_id, owner=owner) for hold in opened)
+
+    def orphan_holds(self, *, limit: int = 50) -> tuple[Hold, ...]:
+        """Return holds of this book and asset that are past due and that nothing has recorded as dead yet.
+
+        They hold nothing any more; each tells of a job that neither captured nor voided.
+
+        Args:
+            limit: 1..1000.
+        """
+        check_limit(limit)
+        names, now = self.desk.names, self.desk.now()
+        found = self.desk.door.read(
+            lambda work: holds_past_due(work, names.book, names.asset, now=now, limit=limit)
+        )
+        return tuple(hold_of(hold, account_id=account_id, owner=owner) for account_id, owner, hold in found)
 
     @property
     def _book_and_asset(self) -> tuple[str, str]:
@@ -240,54 +165,66 @@ class Reading:
     def _id_of(self, owner: str) -> bytes:
         return account_id_of(self.desk.names.book, check_owner(owner), self.desk.names.asset)
 
-    def _state_of(self, owner: str) -> AccountState:
+    def _settled(self, owner: str) -> Draft:
+        """Return the owner's account with all that is due by now."""
+        return self._read_one(owner, lambda _work, position: settled(position, self.desk.now()))
+
+    def _read_one(self, owner: str, job: Callable[[UnitOfWork, Position], T]) -> T:
+        """Run `job` on the owner's account.
+
+        Raises:
+            AccountNotFound: there is none.
+        """
         account_id = self._id_of(owner)
-        state = self.desk.door.read(lambda work: read_accounts(work, [account_id]).get(account_id))
-        if state is None:
-            raise AccountNotFound(owner=owner)
-        return state
 
-    def _entries_of_owner(self, owner: str, limit: int, before: str | None, wanted: Filter) -> Page[Entry]:
-        if before is not None and (type(before) is not str or _SEQ.fullmatch(before) is None):
-            raise InvalidArgument("before", "is no cursor of this list")
-        account_id, seq = self._id_of(owner), None if before is None else int(before)
-        records = self.desk.door.read(
-            lambda work: entries_of_account(work, account_id, limit=limit + 1, before=seq, wanted=wanted)
-        )
-        shown = records[:limit]
-        following = str(shown[-1].seq) if len(records) > limit else None
-        return Page(
-            tuple(entry_of(record, owner=owner, names=self.desk.names) for record in shown), following
-        )
+        def read(work: UnitOfWork) -> T:
+            position = read_positions(work, [account_id]).get(account_id)
+            if position is None:
+                raise AccountNotFound(owner=owner)
+            return job(work, position)
 
-    def _entries_of_book(self, limit: int, before: str | None, wanted: Filter) -> Page[Entry]:
-        cursor = None if before is None else _cursor_of(before)
-        ledger_id = ledger_id_of(*self._book_and_asset)
-        found = self.desk.door.read(
-            lambda work: entries_of_book(work, ledger_id, limit=limit + 1, before=cursor, wanted=wanted)
-        )
-        shown = found[:limit]
-        last = shown[-1][0] if len(found) > limit else None
-        following = None if last is None else f"{last.at}.{last.account_id.hex()}.{last.seq}"
-        return Page(
-            tuple(entry_of(record, owner=owner, names=self.desk.names) for record, owner in shown), following
-        )
+        return self.desk.door.read(read)
+
+    def _as_of(self, work: UnitOfWork, account_id: bytes, position: Position, instant: int | None) -> Draft:
+        """Return the account as it was or will be at an instant (microseconds), None for now.
+
+        A moment is a prefix of the log, since `at` never decreases along it: what lies after the last entry is the
+        present position with what falls due until then.
+        """
+        now = max(self.desk.now(), position.account.last_at)
+        if instant is None:
+            return settled(position, now)
+        if instant >= position.account.last_at:
+            return settled(position, instant)
+        upto = seq_at(work, account_id, instant, newest=position.account.seq)
+        return Draft(rebuilt(position.account, prefix_of(work, account_id, upto)))
 
 
-def _kinds_of(kinds: Iterable[str]) -> Iterable[str]:
-    return (check_kind(kind, "kinds") for kind in check_items(kinds, "kinds", most=MAX_KINDS))
+def settled(position: Position, until: int) -> Draft:
+    """Return a position with all that falls due until an instant (microseconds)."""
+    draft = Draft(position)
+    settle(draft, max(until, position.account.last_at), most=None)
+    return draft
 
 
-def _replayed(work: UnitOfWork, *, names: Names, batch: list[Row]) -> list[Finding | int]:
-    return list(verify_accounts(work, names, batch))
+def _drafts(positions: Mapping[bytes, Position], now: int) -> dict[bytes, Draft]:
+    return {its_id: settled(position, now) for its_id, position in positions.items()}
 
 
-def _balance_of(state: AccountState) -> Balance:
-    return Balance(posted=state.posted, held=state.held, available=state.available)
+def _is_due(state: AccountState, now: int) -> bool:
+    return state.next_due_at is not None and state.next_due_at <= max(now, state.last_at)
 
 
-def _cursor_of(text: str) -> Cursor:
-    match = _CURSOR.fullmatch(text) if type(text) is str else None
-    if match is None:
-        raise InvalidArgument("before", "is no cursor of this list")
-    return Cursor(int(match[1]), bytes.fromhex(match[2]), int(match[3]))
+def balance_of(position: Position) -> Balance:
+    """Return a position's numbers, and what of it will lapse if nothing is used: time is run to its end."""
+    account = position.account
+    expiring: dict[int, int] = {}
+    for entry in settled(position, FOREVER).entries:
+        if entry.operation is Operation.EXPIRE:
+            expiring[entry.at] = expiring.get(entry.at, 0) - entry.amount
+    return Balance(
+        posted=account.posted,
+        held=account.held,
+        available=account.available,
+        expiring=tuple((instant_of(at), amount) for at, amount in sorted(expiring.items())),
+    )

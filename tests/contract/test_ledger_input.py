@@ -89,11 +89,11 @@ def writes_of(
 ) -> dict[str, tuple[Callable[..., object], dict[str, Any], dict[str, list[Any]]]]:
     """Every write by name, with good arguments, and what is bad for each beside the options of all writes."""
     terms = {
-        "expires_at": [datetime(2040, 1, 1, tzinfo=UTC), timedelta(days=30), 5],
-        "effective_at": [datetime(2040, 1, 1, tzinfo=UTC), "now"],
-        "priority": [1, -1, True, None, 0.0, "0"],
-        "label": ["gift", ""],
-        "granted_by": ["partner", 5],
+        "expires_at": [datetime(2040, 1, 1), timedelta(0), timedelta(days=-1), timedelta(days=40_000), 5],  # noqa: DTZ001 - naive on purpose
+        "effective_at": [datetime(2040, 1, 1), timedelta(days=1), "now"],  # noqa: DTZ001 - naive on purpose
+        "priority": [32_768, -32_768, True, None, 0.0, "0"],
+        "label": [bad for bad in BAD_NAMES if bad is not None],
+        "granted_by": [5, "", b"partner"],
     }
     return {
         "open_account": (

@@ -275,15 +275,19 @@ def test_ledger_and_vendor_share_one_space_of_keys(
 
 
 def test_a_key_belongs_to_one_account(vendor: TokenVendor, ledger: Ledger, caller: Caller) -> None:
-    """The same key of another owner, book or asset vends a token of its own."""
-    tokens = [vendor.vend(owner, idempotency_key="k") for owner in ("ada", "bob")]
+    """The same key of another owner, book or asset vends a token of its own, and a repeat gives each its own."""
+    vendings = [(vendor, "ada"), (vendor, "bob")]
     for other in (caller.ledger(book="shop"), caller.ledger(asset="seat")):
         other.grant("ada", 1)
-        tokens.append(joined(TokenVendor(other, keys=HS256), caller).vend("ada", idempotency_key="k"))
+        vendings.append((joined(TokenVendor(other, keys=HS256), caller), "ada"))
+
+    tokens = [seller.vend(owner, idempotency_key="k") for seller, owner in vendings]
 
     assert len({vended.token for vended in tokens}) == len({vended.token_id for vended in tokens}) == 4
     assert not any(vended.receipt.replayed for vended in tokens)
     assert [vended.owner for vended in tokens] == ["ada", "bob", "ada", "ada"]
+    for (seller, owner), vended in zip(vendings, tokens, strict=True):
+        assert seller.vend(owner, idempotency_key="k") == repeated(vended)
 
 
 def test_a_token_that_was_vended_meanwhile_is_the_one(
