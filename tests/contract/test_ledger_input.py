@@ -88,7 +88,7 @@ def writes_of(
     ledger: Ledger,
 ) -> dict[str, tuple[Callable[..., object], dict[str, Any], dict[str, list[Any]]]]:
     """Every write by name, with good arguments, and what is bad for each beside the options of all writes."""
-    terms = {
+    terms: dict[str, list[Any]] = {
         "expires_at": [datetime(2040, 1, 1), timedelta(0), timedelta(days=-1), timedelta(days=40_000), 5],  # noqa: DTZ001 - naive on purpose
         "effective_at": [datetime(2040, 1, 1), timedelta(days=1), "now"],  # noqa: DTZ001 - naive on purpose
         "priority": [32_768, -32_768, True, None, 0.0, "0"],

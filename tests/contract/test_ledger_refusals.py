@@ -108,14 +108,15 @@ def test_a_closed_account_takes_nothing(ledger: Ledger, caller: Caller) -> None:
     caller.set_status("ada", CLOSED)
     before = caller.rows()
 
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: ledger.grant("ada", 1),
         lambda: ledger.spend("ada", 1),
         lambda: ledger.spend("ada", 1, up_to=True),
         lambda: ledger.adjust("ada", 1, reason="x"),
         lambda: ledger.transfer("ada", "bob", 1),
         lambda: ledger.transfer("rich", "ada", 1),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(AccountClosed) as refused:
             call()
         assert refused.value.owner == "ada"
@@ -131,11 +132,12 @@ def test_a_frozen_account_lets_credit_in_and_none_out(ledger: Ledger, caller: Ca
     ledger.transfer("rich", "ada", 1)
     assert ledger.adjust("ada", -2, reason="charged back").posted_after == 10
     before = caller.rows()
-    for refused in (
+    refuseds: list[Callable[[], object]] = [
         lambda: ledger.spend("ada", 1),
         lambda: ledger.spend("ada", 1, up_to=True),
         lambda: ledger.transfer("ada", "bob", 1),
-    ):
+    ]
+    for refused in refuseds:
         with pytest.raises(AccountFrozen):
             refused()
     assert caller.rows() == before
@@ -146,13 +148,14 @@ def test_only_a_grant_opens_an_account(ledger: Ledger, caller: Caller) -> None:
     """Every other write is refused where the owner is unknown, and leaves no account behind."""
     before = caller.rows()
 
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: ledger.spend("nobody", 1),
         lambda: ledger.spend("nobody", 1, up_to=True),
         lambda: ledger.adjust("nobody", 1, reason="x"),
         lambda: ledger.transfer("nobody", "ada", 1),
         lambda: ledger.transfer("ada", "nobody", 1),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(AccountNotFound) as refused:
             call()
         assert refused.value.owner == "nobody"

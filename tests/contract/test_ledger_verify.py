@@ -28,13 +28,14 @@ def write_of_every_kind(ledger: Ledger, clock: FrozenClock) -> None:
     """Fill the log: ada's has six entries, of which the fifth is paired with bob's first."""
     ledger.open_account("bob")
     ledger.open_account("ada", initial=10, overdraft_limit=5)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: ledger.grant("ada", 7, idempotency_key="k", reason="r", actor="a", metadata={"m": 1}),
         lambda: ledger.spend("ada", 3, up_to=True, event_at=clock()),
         lambda: ledger.adjust("ada", 2, reason="counted"),
         lambda: ledger.transfer("ada", "bob", 4),
         lambda: ledger.spend("ada", 1, kind="thing"),
-    ):
+    ]
+    for write in writes:
         clock.advance(SECOND)
         write()
 

@@ -259,12 +259,13 @@ def test_balances_are_exact_to_both_edges(ledger: Ledger, caller: Caller, commit
     assert ledger.adjust("down", -MOST, reason="as low as it goes").posted_after == -MOST
     before = caller.rows()
 
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: ledger.grant("up", 1),
         lambda: ledger.adjust("up", 1, reason="more"),
         lambda: ledger.adjust("down", -1, reason="less"),
         lambda: ledger.grant("up", MOST),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(BalanceLimitExceeded) as refused:
             write()
         assert refused.value.limit == MOST
@@ -300,11 +301,12 @@ def test_running_totals_go_far_beyond_any_balance(caller: Caller) -> None:
 
     assert ledger.grant("ada", 2).posted_after == 12
     assert ledger.account("ada").issued == most
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: ledger.grant("ada", 1),
         lambda: ledger.adjust("ada", -1, reason="one too many"),
         lambda: ledger.transfer("bob", "ada", 1),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(BalanceLimitExceeded) as refused:
             write()
         assert (refused.value.owner, refused.value.limit) == ("ada", most)
@@ -319,13 +321,14 @@ def test_a_ledger_takes_no_more_than_its_max_amount(caller: Caller) -> None:
     ledger.transfer("ada", "bob", 100)
     ledger.adjust("bob", -100, reason="as much as it takes")
     ledger.spend("bob", 100, up_to=True)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: ledger.open_account("eve", initial=101),
         lambda: ledger.grant("ada", 101),
         lambda: ledger.spend("bob", 101, up_to=True),
         lambda: ledger.transfer("bob", "ada", 101),
         lambda: ledger.adjust("ada", -101, reason="too much"),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(InvalidArgument, match="100"):
             write()
 

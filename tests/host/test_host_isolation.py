@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,7 +224,7 @@ def test_keys_of_a_batch_that_others_used_are_known(
     """In a batch over several accounts the keys that others used meanwhile are known, and no others."""
     for number, setting in enumerate(settings):
         ledger = begin_anew(client, number)
-        commands = [Spend("ada", 3, idempotency_key="k"), Issue("bob", 2, idempotency_key="k")]
+        commands: list[Command] = [Spend("ada", 3, idempotency_key="k"), Issue("bob", 2, idempotency_key="k")]
         with subtests.test(setting=setting), parties(engine, ledger, setting) as both:
             others_did = both.others(commands[1])
             try:
@@ -293,11 +293,12 @@ def test_a_lock_that_is_held_is_contention(
             host.execution_options(isolation_level=setting.level)
             ledger.using(holder).spend("ada", 1)
 
-            for write in (
+            writes: list[Callable[[Ledger], object]] = [
                 lambda on: on.spend("ada", 1),
                 lambda on: on.transfer("ada", "bob", 1),
                 lambda on: on.apply_many([Issue("bob", 1), Spend("ada", 1)]),
-            ):
+            ]
+            for write in writes:
                 with pytest.raises(Contended):
                     write(ledger.using(host))
                 host.rollback()
@@ -333,7 +334,7 @@ def test_an_opening_that_lost_its_race_is_done_again_or_contended(
     """Accounts that others open between a batch's look and its insertion are found, and the whole batch is right."""
     ledger = begin_anew(client, 0)
     plain = create_engine(engine.url, poolclass=NullPool)
-    batch = [
+    batch: list[Command] = [
         Issue("zoe", 1),
         Issue("eve", 1),
         Issue("new", 1),

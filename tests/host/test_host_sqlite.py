@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import monotonic
@@ -129,11 +129,12 @@ def test_a_stale_snapshot_is_contention_at_once(deferred: Engine, client: Ledger
         client.spend("ada", 8)
         started = monotonic()
 
-        for write in (
+        writes: list[Callable[[Ledger], object]] = [
             lambda ledger: ledger.spend("ada", 3),
             lambda ledger: ledger.grant("ada", 1),
             lambda ledger: ledger.open_account("eve"),
-        ):
+        ]
+        for write in writes:
             with pytest.raises(Contended):
                 write(client.using(connection))
 
