@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, or_, select, true, tuple_, update
+from sqlalchemy import Executable, bindparam, insert, or_, select, true, tuple_, update
 
 from pluct_ledger.domain.accounts import AccountState
 from pluct_ledger.domain.entries import Operation
@@ -22,6 +24,7 @@ from pluct_ledger.domain.positions import (
 from pluct_ledger.errors import Contended
 from pluct_ledger.storage.accounts import read_accounts
 from pluct_ledger.storage.chunks import in_chunks
+from pluct_ledger.storage.schema import Tables
 from pluct_ledger.storage.unit_of_work import UnitOfWork
 
 Address = tuple[bytes, int]
@@ -43,10 +46,39 @@ GRANT_COLUMNS: Final = (
 HOLD_COLUMNS: Final = ("seq", "amount", "held", "expires_at", "status")
 SHARE_COLUMNS: Final = ("account_id", "seq", "grant_seq", "grant_part", "amount", "hold_amount")
 
+_CHANGING_OF_GRANT: Final = ("posted", "held", "pending", "status")
+_CHANGING_OF_HOLD: Final = ("held", "expires_at", "status")
 _OPEN: Final = 0
 _CLOSED: Final = 1
 _ROWS_A_TIME: Final = 500
 _LOOKS: Final = 100
+
+
+@dataclass(frozen=True, eq=False)
+class _Statements:
+    insert_grant: Executable
+    insert_hold: Executable
+    update_grant: Executable
+    update_hold: Executable
+
+
+@lru_cache(maxsize=64)
+def _statements(tables: Tables) -> _Statements:
+    grant, hold = tables.grant, tables.hold
+    return _Statements(
+        insert_grant=insert(grant),
+        insert_hold=insert(hold),
+        update_grant=update(grant)
+        .where(
+            grant.c.account_id == bindparam("its_account_id"),
+            grant.c.seq == bindparam("its_seq"),
+            grant.c.part == bindparam("its_part"),
+        )
+        .values({name: bindparam(name) for name in _CHANGING_OF_GRANT}),
+        update_hold=update(hold)
+        .where(hold.c.account_id == bindparam("its_account_id"), hold.c.seq == bindparam("its_seq"))
+        .values({name: bindparam(name) for name in _CHANGING_OF_HOLD}),
+    )
 
 
 def load_positions(
@@ -119,35 +151,17 @@ def write_positions(work: UnitOfWork, before: Mapping[bytes, Position], after: I
         for seq, hold in position.holds.items():
             if hold is not loaded.holds.get(seq):
                 (old_holds if seq in loaded.holds else new_holds).append(_hold_row(account_id, hold))
-    tables = work.tables
-    _write(work, insert(tables.grant), new_grants)
-    _write(work, insert(tables.hold), new_holds)
-    _write(
-        work,
-        update(tables.grant)
-        .where(
-            tables.grant.c.account_id == bindparam("its_id"),
-            tables.grant.c.seq == bindparam("its_seq"),
-            tables.grant.c.part == bindparam("its_part"),
-        )
-        .values({name: bindparam(name) for name in ("posted", "held", "pending", "status")}),
-        [
-            {name: row[name] for name in ("posted", "held", "pending", "status")}
-            | {"its_id": row["account_id"], "its_seq": row["seq"], "its_part": row["part"]}
-            for row in old_grants
-        ],
-    )
-    _write(
-        work,
-        update(tables.hold)
-        .where(tables.hold.c.account_id == bindparam("its_id"), tables.hold.c.seq == bindparam("its_seq"))
-        .values({name: bindparam(name) for name in ("held", "expires_at", "status")}),
-        [
-            {name: row[name] for name in ("held", "expires_at", "status")}
-            | {"its_id": row["account_id"], "its_seq": row["seq"]}
-            for row in old_holds
-        ],
-    )
+    sql = _statements(work.tables)
+    _write(work, sql.insert_grant, new_grants)
+    _write(work, sql.insert_hold, new_holds)
+    _write(work, sql.update_grant, [_changes(row, _CHANGING_OF_GRANT, "part") for row in old_grants])
+    _write(work, sql.update_hold, [_changes(row, _CHANGING_OF_HOLD) for row in old_holds])
+
+
+def _changes(row: dict[str, Any], changing: Sequence[str], *beside: str) -> dict[str, Any]:
+    """Return what changes of a row, and the key that finds it."""
+    key = {f"its_{name}": row[name] for name in ("account_id", "seq", *beside)}
+    return {name: row[name] for name in changing} | key
 
 
 def shares_of(work: UnitOfWork, addresses: Sequence[Address]) -> dict[Address, list[ShareRecord]]:
