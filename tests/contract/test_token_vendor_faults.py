@@ -198,6 +198,23 @@ def vended_and_committed(caller: Caller, vendor: TokenVendor, key: str | None) -
     return vended
 
 
+class _Driver(Exception):
+    """What a driver raises where another transaction was in the way, for each kind of driver."""
+
+    sqlstate = "40001"
+    errno = 1213
+
+
+def contention() -> BaseException:
+    """Return what SQLAlchemy raises where another transaction was in the way."""
+    return OperationalError("", {}, _Driver())
+
+
+def lost_connection() -> BaseException:
+    """Return what SQLAlchemy raises where the connection was lost."""
+    return OperationalError("", {}, Exception("gone"), connection_invalidated=True)
+
+
 @pytest.fixture(params=[True, False], ids=["keyed", "keyless"])
 def keys_of_requests(request: pytest.FixtureRequest) -> Callable[[int], str | None]:
     """Names the key under which the request of some number is made, or makes none with a key."""
@@ -258,6 +275,30 @@ def test_a_crash_before_the_commit_leaves_nothing(vendor: TokenVendor, caller: C
     assert not vended_and_committed(caller, vendor, "k").receipt.replayed
 
 
+@own_only
+def test_a_commit_that_fails_leaves_no_transaction_open(vendor: TokenVendor, caller: Caller) -> None:
+    """What a COMMIT was refused for, as SQLite's may be, is rolled back before anything else is done there."""
+    errors: list[BaseException] = [contention()]
+
+    def refuse(_connection: object) -> None:
+        if errors:
+            raise errors.pop()
+
+    event.listen(caller.engine, "commit", refuse)
+    try:
+        vended = vendor.vend("ada", idempotency_key="k1")  # it was in the way, and began again
+        errors.append(Crash())
+        with pytest.raises(Crash):
+            vendor.vend("ada", idempotency_key="k2")
+    finally:
+        event.remove(caller.engine, "commit", refuse)
+
+    again = vendor.vend("ada", idempotency_key="k2")
+    assert not vended.receipt.replayed
+    assert not again.receipt.replayed
+    assert paid_and_vended(caller)[0] == [vended.token_id, again.token_id]
+
+
 def test_a_crash_after_the_commit_keeps_the_token_for_who_paid(vendor: TokenVendor, caller: Caller) -> None:
     """A token that was committed and never handed out is had by asking again under its key, for no more credit."""
     with raising_at_commit(caller, Crash, after=True), pytest.raises(Crash):
@@ -289,23 +330,6 @@ def test_a_hook_that_ends_the_process_cannot_undo_a_vending(ledger: Ledger, call
 
 
 # The database says to try again, or its answer is lost.
-
-
-class _Driver(Exception):
-    """What a driver raises where another transaction was in the way, for each kind of driver."""
-
-    sqlstate = "40001"
-    errno = 1213
-
-
-def contention() -> BaseException:
-    """Return what SQLAlchemy raises where another transaction was in the way."""
-    return OperationalError("", {}, _Driver())
-
-
-def lost_connection() -> BaseException:
-    """Return what SQLAlchemy raises where the connection was lost."""
-    return OperationalError("", {}, Exception("gone"), connection_invalidated=True)
 
 
 @pytest.mark.parametrize("error", [contention, lost_connection])
