@@ -58,7 +58,7 @@ class Caller:
             return rows_of(connection)
 
     def set_status(self, owner: str, status: Status) -> None:
-        """Freeze or close an account behind the ledger's back: no public method does it yet."""
+        """Freeze or close an account behind the ledger's back, also one that has credit, which it would not close."""
         account = TABLES.account
         self.settle()
         with self.engine.begin() as connection:
