@@ -226,6 +226,23 @@ def test_an_overdraft_pays_for_tokens(vendor: TokenVendor, ledger: Ledger) -> No
     assert vendor.vend("eve", cost=3).receipt.available_after == -3
 
 
+def test_what_fell_due_is_recorded_before_the_token_is_paid(
+    vendor: TokenVendor, ledger: Ledger, clock: FrozenClock
+) -> None:
+    """Credit that expired meanwhile pays for no token, and the token is named after the entry that paid."""
+    ledger.grant("ada", 3, expires_at=clock() + timedelta(seconds=10))
+    assert vendor.vend("ada", idempotency_key="k1").receipt.available_after == 12
+    clock.advance(timedelta(seconds=10))
+
+    vended = vendor.vend("ada", cost=10, idempotency_key="k2")
+
+    spend, expiry, *_ = ledger.entries("ada")
+    assert (spend.operation, expiry.operation) == ("spend", "expire")
+    assert vended.token_id == spend.entry_id == claims_in(vended.token)["jti"]
+    assert vended.receipt.available_after == 0
+    assert vendor.vend("ada", cost=10, idempotency_key="k2").token == vended.token
+
+
 def test_a_token_knows_its_book_and_is_paid_in_its_asset(ledger: Ledger, caller: Caller) -> None:
     """A vendor sells for the book and asset of its ledger, and charges no other account of the same owner."""
     seats = caller.ledger(book="shop", asset="seat")
