@@ -20,21 +20,40 @@ pytestmark = pytest.mark.lanes(
 PAGE = (ROOT / "docs/guides/cli.md").read_text(encoding="utf-8")
 REMARKS = {"--idempotency-key", "--kind", "--reason", "--actor", "--metadata", "--event-at"}
 
-# Words in braces are what the fixture `known` made.
+MONTH = ["2026-01-01T00:00:00Z", "2126-02-01T00:00:00Z"]
+
+# Words in braces are what the fixture `known` made, and what `fresh` makes anew for each call.
 CALLS = {
     "db upgrade": [],
     "db check": [],
     "db sql": ["mariadb"],
     "import d1": ["{export}/d1.sqlite", "--kv-balances", "{export}/kv-balances.json"],
+    "maintenance": [],
     "demo": ["--export", "{export}"],
     "open": ["{newcomer}"],
     "grant": ["ada", "5"],
     "spend": ["ada", "1"],
     "transfer": ["ada", "bob", "1"],
     "adjust": ["ada", "-1", "--reason", "Counted twice"],
+    "reverse": ["{entry}", "1"],
+    "hold authorize": ["ada", "1", "--ttl", "15m"],
+    "hold capture": ["{hold}"],
+    "hold void": ["{hold}"],
+    "hold extend": ["{hold}", "--ttl", "1h"],
+    "overdraft": ["ada", "10"],
+    "freeze": ["ada"],
+    "unfreeze": ["ada"],
+    "close": ["{empty}"],
     "account": ["ada"],
     "accounts": [],
+    "balance": ["ada"],
+    "grants": ["ada"],
+    "holds": ["ada"],
+    "orphan-holds": [],
     "entries": [],
+    "statement": ["ada", *MONTH],
+    "explain": ["{entry}"],
+    "explain-balance": ["ada"],
     "verify": [],
     "token vend": ["ada"],
     "token validate": ["{token}"],
@@ -70,7 +89,19 @@ def known(cli: Call, token_file: Path, small_export: Path) -> dict[str, str]:
     cli("open", "bob")
     cli("key", "create", "Partner A")
     key_id = cli("key", "list", "--json").json["items"][0]["key_id"]
-    return {"token": str(token_file), "key_id": key_id, "export": str(small_export)}
+    cli("grant", "ada", "100")
+    entry_id = cli("spend", "ada", "10", "--json").json["entry_id"]
+    return {"token": str(token_file), "key_id": key_id, "export": str(small_export), "entry": entry_id}
+
+
+def fresh(cli: Call, newcomer: str, wanted: list[str]) -> dict[str, str]:
+    """Make what a command uses up."""
+    made = {"newcomer": newcomer, "empty": f"{newcomer}-empty", "hold": ""}
+    if "{empty}" in wanted:
+        cli("open", made["empty"])
+    if "{hold}" in wanted:
+        made["hold"] = cli("hold", "authorize", "ada", "2", "--ttl", "60", "--json").json["hold_id"]
+    return made
 
 
 def test_every_command_is_called() -> None:
@@ -83,7 +114,8 @@ def test_every_command_answers_people_and_programs(cli: Call, known: dict[str, s
     """A command answers in JSON alone wherever --json stands, and in lines for people without it."""
 
     def arguments(newcomer: str) -> list[str]:
-        return [argument.format(newcomer=newcomer, **known) for argument in CALLS[name]]
+        words = {**known, **fresh(cli, newcomer, CALLS[name])}
+        return [argument.format(**words) for argument in CALLS[name]]
 
     before = cli("--json", *name.split(), *arguments("eve"))
     after = cli(*name.split(), "--json", *arguments("finn"))

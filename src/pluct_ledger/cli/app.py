@@ -10,9 +10,10 @@ import typer
 import typer.main
 
 import pluct_ledger
-from pluct_ledger.cli import database, importing, keys, reading, tokens, writing
+from pluct_ledger.cli import controls, database, explaining, holds, importing, keys, reading, tokens, writing
 from pluct_ledger.cli.demo import demo
 from pluct_ledger.cli.failures import failures_shown
+from pluct_ledger.cli.maintenance import maintenance
 from pluct_ledger.cli.terminal import Terminal, prepare_streams
 
 NAME: Final = "pluct-ledger"
@@ -27,11 +28,13 @@ app = typer.Typer(
 
 _SET_UP: Final = "Set up"
 _CREDIT: Final = "Credit"
+_CONTROL: Final = "Controls"
 _LOOK: Final = "Look"
 _ACCESS: Final = "Tokens and keys"
 
 app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
 app.add_typer(importing.app, name="import", rich_help_panel=_SET_UP)
+app.command("maintenance", rich_help_panel=_SET_UP)(maintenance)
 app.command("demo", rich_help_panel=_SET_UP)(demo)
 app.command("open", rich_help_panel=_CREDIT)(writing.open_account)
 app.command("grant", rich_help_panel=_CREDIT)(writing.grant)
@@ -40,9 +43,22 @@ app.command("transfer", rich_help_panel=_CREDIT)(writing.transfer)
 # What looks like an option and is none is taken as an argument, so that -5 needs nothing before it.
 _negative = {"ignore_unknown_options": True}
 app.command("adjust", rich_help_panel=_CREDIT, context_settings=_negative)(writing.adjust)
+app.command("reverse", rich_help_panel=_CREDIT)(writing.reverse)
+app.add_typer(holds.app, name="hold", rich_help_panel=_CREDIT)
+app.command("overdraft", rich_help_panel=_CONTROL)(controls.overdraft)
+app.command("freeze", rich_help_panel=_CONTROL)(controls.freeze)
+app.command("unfreeze", rich_help_panel=_CONTROL)(controls.unfreeze)
+app.command("close", rich_help_panel=_CONTROL)(controls.close)
 app.command("account", rich_help_panel=_LOOK)(reading.account)
 app.command("accounts", rich_help_panel=_LOOK)(reading.accounts)
+app.command("balance", rich_help_panel=_LOOK)(reading.balance)
+app.command("grants", rich_help_panel=_LOOK)(reading.grants)
+app.command("holds", rich_help_panel=_LOOK)(reading.holds)
+app.command("orphan-holds", rich_help_panel=_LOOK)(reading.orphan_holds)
 app.command("entries", rich_help_panel=_LOOK)(reading.entries)
+app.command("statement", rich_help_panel=_LOOK)(explaining.statement)
+app.command("explain", rich_help_panel=_LOOK)(explaining.explain)
+app.command("explain-balance", rich_help_panel=_LOOK)(explaining.explain_balance)
 app.command("verify", rich_help_panel=_LOOK)(reading.verify)
 app.add_typer(tokens.app, name="token", rich_help_panel=_ACCESS)
 app.add_typer(keys.app, name="key", rich_help_panel=_ACCESS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from typing import Annotated, Any, NoReturn
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -16,6 +17,10 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Owner = Annotated[str, typer.Argument(help="Who holds the credit.")]
 Amount = Annotated[int, typer.Argument(help="How much, in the asset's smallest unit.")]
 Limit = Annotated[int, typer.Option(help="How many at most, 1 to 1000.")]
+At = Annotated[
+    str | None,
+    typer.Option(help="At this instant, past or future, e.g. 2026-01-31T12:00:00Z; now without it."),
+]
 
 Key = Annotated[
     str | None,
@@ -28,6 +33,11 @@ Metadata = Annotated[str | None, typer.Option(help="A JSON object to keep with t
 EventAt = Annotated[
     str | None, typer.Option(help="When it happened in the world, e.g. 2026-01-31T12:00:00Z.")
 ]
+
+UNLIMITED: Final = "unlimited"
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"([0-9]{1,18})([smhd]?)", re.ASCII)
 
 
 def terminal_of(context: typer.Context, as_json: bool) -> Terminal:
@@ -76,6 +86,35 @@ def instant_of(text: str | None, name: str) -> datetime | None:
     if instant is None or instant.utcoffset() is None:
         raise InvalidArgument(name, "must be ISO 8601 with an offset, e.g. 2026-01-31T12:00:00Z")
     return instant
+
+
+def span_of(text: str, name: str) -> timedelta:
+    """Return how long a text tells: a number of seconds, or one with s, m, h or d after it.
+
+    Raises:
+        InvalidArgument: it tells none.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(name, "must be a number of seconds, or e.g. 90s, 15m, 12h or 30d")
+    try:
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2] or "s"])
+    except OverflowError:
+        raise InvalidArgument(name, "is longer than any calendar") from None
+
+
+def limit_of(text: str, name: str) -> int | None:
+    """Return the overdraft limit that a text tells, None for no limit.
+
+    Raises:
+        InvalidArgument: it tells none.
+    """
+    if text == UNLIMITED:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidArgument(name, f"must be a whole number, or '{UNLIMITED}'") from None
 
 
 def _json_of(text: str) -> Any:

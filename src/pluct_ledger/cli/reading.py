@@ -1,18 +1,20 @@
-"""Commands that only read: account, accounts, entries, verify."""
+"""Commands that only read: account, accounts, balance, grants, holds, orphan-holds, entries, verify."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final
 
 import typer
 
-from pluct_ledger.cli.options import Json, Limit, Owner, instant_of, terminal_of
+from pluct_ledger.cli.options import At, Json, Limit, Owner, instant_of, terminal_of
 from pluct_ledger.cli.sheets import Kind, Sheet, counted, record, sheet
 from pluct_ledger.cli.terminal import EXIT_BOOKS_WRONG, Terminal
-from pluct_ledger.domain.accounts import Account
+from pluct_ledger.domain.accounts import Account, Balance
 from pluct_ledger.domain.entries import Entry
+from pluct_ledger.domain.grants import Grant
+from pluct_ledger.domain.holds import Hold
 from pluct_ledger.domain.pages import Page
 from pluct_ledger.domain.verification import VerifyReport
 
@@ -38,6 +40,39 @@ def accounts(
     with terminal.ledger() as ledger:
         page = ledger.accounts(limit=limit, after=after)
     answer_page(terminal, page, account_sheet(page), more="--after")
+
+
+def balance(context: typer.Context, owner: Owner, at: At = None, as_json: Json = False) -> None:
+    """Show what an owner has, had, or will have if nothing is used until then."""
+    terminal = terminal_of(context, as_json)
+    instant = instant_of(at, "at")
+    with terminal.ledger() as ledger:
+        found = ledger.balance(owner, at=instant)
+    terminal.answer(found, lambda: _show_balance(terminal, found))
+
+
+def grants(context: typer.Context, owner: Owner, as_json: Json = False) -> None:
+    """List an owner's open grants in the order in which they are used."""
+    terminal = terminal_of(context, as_json)
+    with terminal.ledger() as ledger:
+        found = ledger.grants(owner)
+    answer_items(terminal, found, grant_sheet(found))
+
+
+def holds(context: typer.Context, owner: Owner, as_json: Json = False) -> None:
+    """List an owner's open holds, oldest first."""
+    terminal = terminal_of(context, as_json)
+    with terminal.ledger() as ledger:
+        found = ledger.holds(owner)
+    answer_items(terminal, found, hold_sheet(found))
+
+
+def orphan_holds(context: typer.Context, limit: Limit = 50, as_json: Json = False) -> None:
+    """List holds that are past due: the jobs of these neither captured nor voided."""
+    terminal = terminal_of(context, as_json)
+    with terminal.ledger() as ledger:
+        found = ledger.orphan_holds(limit=limit)
+    answer_items(terminal, found, hold_sheet(found))
 
 
 def entries(
@@ -89,6 +124,13 @@ def answer_page(terminal: Terminal, page: Page[Any], shown: Sheet, *, more: str)
         terminal.note("There are none.")
 
 
+def answer_items(terminal: Terminal, items: Sequence[Any], shown: Sheet) -> None:
+    """Answer with a list that is whole."""
+    terminal.answer({"items": list(items)}, lambda: terminal.show(shown))
+    if not items:
+        terminal.note("There are none.")
+
+
 def account_record(one: Account) -> Sheet:
     """Return all that there is to say of an account."""
     return record(
@@ -135,6 +177,50 @@ def entry_sheet(shown: Iterable[Entry]) -> Sheet:
         for one in shown
     )
     return sheet(columns, rows)
+
+
+def grant_sheet(shown: Iterable[Grant]) -> Sheet:
+    """Return grants as rows."""
+    columns = [("grant", Kind.SPARE), ("label", Kind.TEXT), ("amount", Kind.NUMBER), ("left", Kind.NUMBER)]
+    columns += [("held", Kind.NUMBER), ("to come", Kind.NUMBER), ("effective", Kind.SPARE)]
+    columns += [("expires", Kind.EXACT), ("priority", Kind.NUMBER), ("granted by", Kind.TEXT)]
+    rows = (
+        (
+            one.grant_id if not one.part else f"{one.grant_id} part {one.part}",
+            *(one.label, one.amount, one.posted, one.held, one.pending),
+            *(one.effective_at, one.expires_at, one.priority, one.granted_by),
+        )
+        for one in shown
+    )
+    return sheet(columns, rows)
+
+
+def hold_sheet(shown: Iterable[Hold]) -> Sheet:
+    """Return holds as rows."""
+    columns = [("owner", Kind.TEXT), ("amount", Kind.NUMBER), ("held", Kind.NUMBER)]
+    columns += [("expires", Kind.EXACT), ("status", Kind.EXACT), ("hold", Kind.EXACT)]
+    rows = ((one.owner, one.amount, one.held, one.expires_at, one.status, one.hold_id) for one in shown)
+    return sheet(columns, rows)
+
+
+def hold_record(one: Hold) -> Sheet:
+    """Return all that there is to say of a hold."""
+    return record(
+        hold=one.hold_id,
+        owner=one.owner,
+        amount=one.amount,
+        held=one.held,
+        expires=one.expires_at,
+        status=one.status,
+    )
+
+
+def _show_balance(terminal: Terminal, found: Balance) -> None:
+    terminal.show_record(record(posted=found.posted, held=found.held, available=found.available))
+    if found.expiring:
+        terminal.say("")
+        columns = [("expires", Kind.EXACT), ("amount", Kind.NUMBER)]
+        terminal.show(sheet(columns, found.expiring))
 
 
 def show_verification(terminal: Terminal, report: VerifyReport) -> None:

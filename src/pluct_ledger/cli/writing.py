@@ -1,12 +1,13 @@
-"""Commands that move credit: open, grant, spend, transfer, adjust."""
+"""Commands that move credit: open, grant, spend, transfer, adjust, reverse."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from pluct_ledger.cli.options import (
+    UNLIMITED,
     Actor,
     Amount,
     EventAt,
@@ -16,6 +17,9 @@ from pluct_ledger.cli.options import (
     Metadata,
     Owner,
     Reason,
+    instant_of,
+    limit_of,
+    span_of,
     terminal_of,
     write_options,
 )
@@ -23,8 +27,6 @@ from pluct_ledger.cli.reading import account_record
 from pluct_ledger.cli.terminal import Terminal
 from pluct_ledger.domain.entries import Receipt
 from pluct_ledger.errors import InvalidArgument
-
-UNLIMITED: Final = "unlimited"
 
 
 def open_account(
@@ -44,7 +46,7 @@ def open_account(
 ) -> None:
     """Open an account."""
     terminal = terminal_of(context, as_json)
-    limit = _limit_of(overdraft_limit)
+    limit = limit_of(overdraft_limit, "overdraft_limit")
     options = write_options(
         key=key, kind=kind, reason=reason, actor=actor, metadata=metadata, event_at=event_at
     )
@@ -57,6 +59,16 @@ def grant(
     context: typer.Context,
     owner: Owner,
     amount: Amount,
+    expires_at: Annotated[
+        str | None, typer.Option(help="When what is left of it is gone, e.g. 2026-01-31T12:00:00Z.")
+    ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="How long it lives from when it takes effect, e.g. 30d, 12h, 90s.")
+    ] = None,
+    effective_at: Annotated[str | None, typer.Option(help="Until then it only waits.")] = None,
+    priority: Annotated[int, typer.Option(help="The lowest is used first, -32767 to 32767.")] = 0,
+    label: Annotated[str | None, typer.Option(help="Your name for this grant.")] = None,
+    granted_by: Annotated[str | None, typer.Option(help="Who granted it; a label only.")] = None,
     key: Key = None,
     kind: Kind = None,
     reason: Reason = None,
@@ -65,14 +77,27 @@ def grant(
     event_at: EventAt = None,
     as_json: Json = False,
 ) -> None:
-    """Give credit to an owner; opens the account if there is none."""
+    """Give credit to an owner, on terms if you like; opens the account if there is none."""
     terminal = terminal_of(context, as_json)
+    if expires_at is not None and expires_in is not None:
+        raise InvalidArgument("expires_in", "stands beside --expires-at: one of them is enough")
+    ends = instant_of(expires_at, "expires_at") if expires_in is None else span_of(expires_in, "expires_in")
+    begins = instant_of(effective_at, "effective_at")
     options = write_options(
         key=key, kind=kind, reason=reason, actor=actor, metadata=metadata, event_at=event_at
     )
     with terminal.ledger() as ledger:
-        receipt = ledger.grant(owner, amount, **options)
-    _answer(terminal, receipt)
+        receipt = ledger.grant(
+            owner,
+            amount,
+            expires_at=ends,
+            effective_at=begins,
+            priority=priority,
+            label=label,
+            granted_by=granted_by,
+            **options,
+        )
+    answer_receipt(terminal, receipt)
 
 
 def spend(
@@ -95,7 +120,7 @@ def spend(
     )
     with terminal.ledger() as ledger:
         receipt = ledger.spend(owner, amount, up_to=up_to, **options)
-    _answer(terminal, receipt)
+    answer_receipt(terminal, receipt)
 
 
 def transfer(
@@ -118,7 +143,7 @@ def transfer(
     )
     with terminal.ledger() as ledger:
         receipt = ledger.transfer(source, target, amount, **options)
-    _answer(terminal, receipt)
+    answer_receipt(terminal, receipt)
 
 
 def adjust(
@@ -140,10 +165,39 @@ def adjust(
     )
     with terminal.ledger() as ledger:
         receipt = ledger.adjust(owner, signed_amount, **options)
-    _answer(terminal, receipt)
+    answer_receipt(terminal, receipt)
 
 
-def _answer(terminal: Terminal, receipt: Receipt) -> None:
+def reverse(
+    context: typer.Context,
+    entry_id: Annotated[str, typer.Argument(help="The entry: a spend, capture, transfer or grant.")],
+    amount: Annotated[int | None, typer.Argument(help="How much of it; all that is left without it.")] = None,
+    up_to: Annotated[bool, typer.Option("--up-to", help="Take as much of the amount as there is.")] = False,
+    expired_grace: Annotated[
+        str | None,
+        typer.Option(help="Reissue what belongs to a grant that is over, for this long, e.g. 7d."),
+    ] = None,
+    key: Key = None,
+    kind: Kind = None,
+    reason: Reason = None,
+    actor: Actor = None,
+    metadata: Metadata = None,
+    event_at: EventAt = None,
+    as_json: Json = False,
+) -> None:
+    """Reverse an entry, wholly or in part, as often as something is left of it."""
+    terminal = terminal_of(context, as_json)
+    grace = None if expired_grace is None else span_of(expired_grace, "expired_grace")
+    options = write_options(
+        key=key, kind=kind, reason=reason, actor=actor, metadata=metadata, event_at=event_at
+    )
+    with terminal.ledger() as ledger:
+        receipt = ledger.reverse(entry_id, amount, up_to=up_to, expired_grace=grace, **options)
+    answer_receipt(terminal, receipt)
+
+
+def answer_receipt(terminal: Terminal, receipt: Receipt) -> None:
+    """Answer with what a write did."""
     terminal.answer(receipt, lambda: _say(terminal, receipt))
 
 
@@ -157,12 +211,3 @@ def _say(terminal: Terminal, receipt: Receipt) -> None:
     terminal.say(f"entry {receipt.entry_id}")
     if receipt.counterpart_entry_id is not None:
         terminal.say(f"entry {receipt.counterpart_entry_id} is the other side")
-
-
-def _limit_of(text: str) -> int | None:
-    if text == UNLIMITED:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidArgument("overdraft_limit", f"must be a whole number, or '{UNLIMITED}'") from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pluct_ledger.domain.accounts import Account, Balance
+from pluct_ledger.domain.arguments import instant_of
 from pluct_ledger.domain.entries import Entry
 from pluct_ledger.domain.grants import Grant
 from pluct_ledger.domain.holds import Hold
@@ -82,31 +83,27 @@ def entry_text(
     """Return an explanation of an entry in sentences."""
     lines = [
         (
-            f"Entry {entry.entry_id} is number {entry.seq} in the log of {entry.owner!r}, "
-            f"a {entry.operation} of kind {entry.kind!r} at {_instant(entry.at)}."
+            f"Entry {entry.entry_id}, number {entry.seq} in the log of {entry.owner!r}: {_named(entry)}, "
+            f"at {_instant(entry.at)}."
         ),
-        f"It changed the balance by {entry.amount:+} to {entry.posted_after}"
-        + (
-            f", and what is held by {entry.hold_amount:+} to {entry.held_after}."
-            if entry.hold_amount
-            else "."
-        ),
+        *_changes(entry),
     ]
     if entry.event_at is not None and entry.event_at != entry.at:
         lines.append(f"It happened in the world at {_instant(entry.event_at)}.")
     lines += [_source_text(source) for source in sources]
+    lines += _terms_text(entry)
     if hold is not None:
         lines.append(
-            f"Its hold {hold.hold_id} set {hold.amount} aside until {_instant(hold.expires_at)}; it is {hold.status} "
+            f"Hold {hold.hold_id} set {hold.amount} aside until {_instant(hold.expires_at)}; it is {hold.status} "
             f"now, with {hold.held} held."
         )
     if counterpart is not None:
-        way = "from" if entry.amount > 0 else "to"
-        lines.append(f"The credit went {way} {counterpart.owner!r}: entry {counterpart.entry_id}.")
+        way = "came from" if entry.amount > 0 else "went to"
+        lines.append(f"The credit {way} {counterpart.owner!r}: entry {counterpart.entry_id}.")
     if concerns is not None and hold is None:
+        acts = "It reverses" if entry.operation == "reverse" else "It acts on"
         lines.append(
-            f"It acts on entry {concerns.entry_id}, a {concerns.operation} of {concerns.amount:+} "
-            f"at {_instant(concerns.at)}."
+            f"{acts} entry {concerns.entry_id}: {_named(concerns)}, {concerns.amount:+} at {_instant(concerns.at)}."
         )
     lines += [
         f"Entry {one.entry_id} reversed {abs(one.amount)} of it at {_instant(one.at)}." for one in reversals
@@ -130,10 +127,7 @@ def balance_text(
             f"At {_instant(at)}, {account.owner!r} has {balance.available} available: "
             f"{balance.posted} posted, {balance.held} held."
         ),
-        (
-            f"Posted is {account.issued} granted - {account.spent} spent - {account.expired} expired "
-            f"{account.adjusted:+} adjusted {account.moved:+} moved by transfers, over {account.entry_count} entries."
-        ),
+        f"The {balance.posted} posted are {_sum_text(account)}, over {_counted(account.entry_count)}.",
     ]
     if account.status != "open":
         lines.append(f"The account is {account.status}.")
@@ -154,16 +148,87 @@ def balance_text(
         lines.append("The last changes:")
     lines += [
         f"  {_instant(entry.at)}  {entry.kind}  {entry.amount:+} to {entry.posted_after}"
-        + (f"  ({entry.reason})" if entry.reason else "")
+        + (f"  ({entry.reason!r})" if entry.reason else "")
         for entry in newest
     ]
     return "\n".join(lines)
 
 
+def _named(entry: Entry) -> str:
+    article = "an" if entry.operation[0] in "aeiou" else "a"
+    called = "" if entry.kind == entry.operation else f" called {entry.kind!r}"
+    return f"{article} {entry.operation}{called}"
+
+
+def _changes(entry: Entry) -> list[str]:
+    if not entry.amount and not entry.hold_amount:
+        return [f"It moved nothing: {entry.posted_after} posted, {entry.available_after} available."]
+    lines = []
+    if entry.amount:
+        before = entry.posted_after - entry.amount
+        what = f"added {entry.amount} to" if entry.amount > 0 else f"took {-entry.amount} from"
+        lines.append(f"It {what} the balance: {before} before, {entry.posted_after} after.")
+    if entry.hold_amount:
+        before = entry.held_after - entry.hold_amount
+        what = f"set {entry.hold_amount} aside" if entry.hold_amount > 0 else f"set {-entry.hold_amount} free"
+        lines.append(f"It {what}: {before} held before, {entry.held_after} after.")
+    return lines
+
+
 def _source_text(source: Source) -> str:
-    where = "the pool, which has no terms" if source.grant is None else _grant_name(source.grant)
-    held = f", {source.hold_amount:+} held" if source.hold_amount else ""
-    return f"Of this, {source.amount:+}{held} fell on {where}."
+    where = "the pool, credit without terms" if source.grant is None else _grant_name(source.grant)
+    posted, held = source.amount, source.hold_amount
+    said = [
+        *([f"{posted} into"] if posted > 0 else [f"{-posted} out of"] if posted < 0 else []),
+        *([f"{held} set aside in"] if held > 0 else [f"{-held} set free in"] if held < 0 else []),
+    ]
+    return f"  {' and '.join(said)} {where}"
+
+
+def _terms_text(entry: Entry) -> list[str]:
+    """Return what was asked for beside the amounts, or came of it, that stands nowhere else."""
+    terms, lines = entry.terms, []
+    if terms.get("opened"):
+        lines.append("It opened the account.")
+    if "overdraft_limit" in terms:
+        limit = terms["overdraft_limit"]
+        how = "without limit" if limit is None else f"by {limit}" if limit else "no more"
+        lines.append(f"From then on the account may be overdrawn {how}.")
+    if "status" in terms:
+        lines.append(f"From then on the account is {terms['status']}.")
+    if entry.operation == "grant" and "effective_at" in terms:
+        begins = _instant(instant_of(terms["effective_at"]))
+        lines.append(f"It granted {terms['amount']}, to be used from {begins} on.")
+    if "vend" in terms:
+        lines.append("It paid for a token.")
+    if terms.get("up_to"):
+        asked = f" of {terms['amount']}" if "amount" in terms else ""
+        lines.append(f"It was to move as much{asked} as there was.")
+    if "expired_grace" in terms:
+        grace = timedelta(microseconds=terms["expired_grace"])
+        lines.append(f"What belonged to grants that were over was issued again for {grace}.")
+    if "unposted" in terms:
+        lines.append(f"It took back {terms['unposted']} that had not begun yet.")
+    return lines
+
+
+def _sum_text(account: Account) -> str:
+    """Return a balance as the sum of what it came from; what is nothing is left out."""
+    text = f"{account.issued} granted"
+    parts = (
+        (-account.spent, "spent"),
+        (-account.expired, "expired"),
+        (account.adjusted, "adjusted"),
+        (account.moved, "moved by transfers"),
+    )
+    for amount, name in parts:
+        if amount:
+            text += f" {'+' if amount > 0 else '-'} {abs(amount)} {name}"
+    return text
+
+
+def _counted(entries: int) -> str:
+    return f"{entries} {'entry' if entries == 1 else 'entries'}"
 
 
 def _grant_name(grant: Grant) -> str:
@@ -192,9 +257,9 @@ def _remarks(entry: Entry) -> list[str]:
         ("Done by", entry.actor),
         ("Idempotency key", entry.idempotency_key),
         ("Metadata", entry.metadata),
-        ("Terms", entry.terms or None),
     )
-    return [f"{name}: {value}" for name, value in said if value is not None and value != ""]
+    # As Python would write it: no text of the host's can pass for a line of ours.
+    return [f"{name}: {value!r}" for name, value in said if value]
 
 
 def _instant(instant: datetime | None) -> str:
