@@ -43,19 +43,24 @@ def _difference(entry: EntryRecord, intent: Intent) -> str | None:
     if entry.concerns_seq != intent.place:
         return "entry_id" if entry.operation is Operation.REVERSE else "hold_id"
     changed = entry.hold_amount if entry.operation is Operation.AUTHORIZE else entry.amount
-    before, now = _arguments(changed, entry.terms), _arguments(intent.amount, intent.terms)
+    sign = 1 if entry.operation is Operation.GRANT else -1
+    before, now = _arguments(changed, entry.terms, sign), _arguments(intent.amount, intent.terms, sign)
     differing = [
         name for name in before.keys() | now.keys() if before.get(name, _ABSENT) != now.get(name, _ABSENT)
     ]
     return min(differing, key=lambda name: (name != "amount", name), default=None)
 
 
-def _arguments(amount: int | None, terms: str | None) -> dict[str, Any]:
-    """Return terms by name, and among them the amount that was asked for, also where another came of it."""
+def _arguments(amount: int | None, terms: str | None, sign: int) -> dict[str, Any]:
+    """Return terms by name, and among them the amount that was asked for, also where another came of it.
+
+    Args:
+        sign: of an entry's amount, where the terms tell the one that was asked for without it.
+    """
     named: dict[str, Any] = {} if terms is None else json.loads(terms)
     for outcome in _OUTCOMES:
         named.pop(outcome, None)
     if "whole" not in named:
         # Where terms hold the amount it is the one asked for, and without a sign, as every amount but an adjustment's.
-        named["amount"] = -named["amount"] if "amount" in named else amount
+        named["amount"] = sign * named["amount"] if "amount" in named else amount
     return named
