@@ -11,7 +11,7 @@ from pluct_ledger.domain.commands import Authorize, Capture, Extend, Void, Write
 from pluct_ledger.domain.entries import Receipt, parse_entry_id
 from pluct_ledger.domain.holds import Hold, hold_of
 from pluct_ledger.errors import Corrupted, HoldClosed, InvalidArgument
-from pluct_ledger.storage.positions import read_hold
+from pluct_ledger.reading import settled
 from pluct_ledger.writing import Writing
 
 
@@ -56,8 +56,7 @@ class Holding(Writing):
             BalanceLimitExceeded.
             Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
         """
-        receipt = self.apply(Authorize(owner, amount, ttl=ttl, **options))
-        return self._hold_at(receipt.entry_id, receipt)
+        return self._held_by(Authorize(owner, amount, ttl=ttl, **options))
 
     def capture(
         self,
@@ -98,8 +97,7 @@ class Holding(Writing):
             InvalidArgument, HoldNotFound, IdempotencyMismatch, AccountClosed, HoldClosed.
             Contended, OutcomeUnknown, SchemaMismatch: see the page on transactions.
         """
-        receipt = self.apply(Extend(hold_id, ttl=ttl, **options))
-        return self._hold_at(hold_id, receipt)
+        return self._held_by(Extend(hold_id, ttl=ttl, **options))
 
     @contextmanager
     def holding(
@@ -138,9 +136,14 @@ class Holding(Writing):
         except HoldClosed:
             return  # it ended by itself, or was captured by its id: nothing is held any more
 
-    def _hold_at(self, hold_id: str, receipt: Receipt) -> Hold:
+    def _held_by(self, command: Authorize | Extend) -> Hold:
+        """Do a command, and return the hold that it is about as it is after it: in a repeat, as it is by now."""
+        plan = self._perform([self.desk.intent(command)], atomic=True)
+        (receipt,) = plan.outcomes
+        assert isinstance(receipt, Receipt)
+        hold_id = command.hold_id if isinstance(command, Extend) else receipt.entry_id
         account_id, seq = parse_entry_id(hold_id, "hold_id")
-        state = self.desk.door.read(lambda work: read_hold(work, account_id, seq))
-        if state is None:
+        hold = settled(plan.positions[account_id], self.desk.now()).position.holds.get(seq)
+        if hold is None:
             raise Corrupted(record=f"hold {hold_id}", problem="its row is missing")
-        return hold_of(state, account_id=account_id, owner=receipt.owner, receipt=receipt)
+        return hold_of(hold, account_id=account_id, owner=receipt.owner, receipt=receipt)

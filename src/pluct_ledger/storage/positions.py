@@ -178,15 +178,6 @@ def shares_of(work: UnitOfWork, addresses: Sequence[Address]) -> dict[Address, l
     return found
 
 
-def read_hold(work: UnitOfWork, account_id: bytes, seq: int) -> HoldState | None:
-    """Return a hold's row."""
-    hold = work.tables.hold
-    statement = select(*(hold.c[name] for name in HOLD_COLUMNS)).where(
-        hold.c.account_id == account_id, hold.c.seq == seq
-    )
-    return next((hold_state_of(row) for row in work.execute(statement)), None)
-
-
 def holds_past_due(
     work: UnitOfWork, book: str, asset: str, *, now: int, limit: int
 ) -> list[tuple[bytes, str, HoldState]]:

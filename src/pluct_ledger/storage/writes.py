@@ -11,7 +11,7 @@ from pluct_ledger.domain.commands import Reverse
 from pluct_ledger.domain.decisions import check_accounts, decide, receipt_of
 from pluct_ledger.domain.drafts import Draft
 from pluct_ledger.domain.dues import TooManyDuesError, settle
-from pluct_ledger.domain.entries import EntryRecord, Receipt
+from pluct_ledger.domain.entries import EntryRecord, Operation, Receipt
 from pluct_ledger.domain.idempotency import check_same_intent
 from pluct_ledger.domain.intents import Intent, owned, paired
 from pluct_ledger.domain.positions import Position, ShareRecord
@@ -102,7 +102,8 @@ def decide_all(
     recalled = recall(work, _keys_to_recall(work, intents, locked))
     shares = shares_of(work, [(entry.account_id, entry.seq) for entry in recalled.values()])
     past = load_past(work, intents)
-    loaded = load_positions(work, locked, grants=past.grants(), holds=_holds_named(intents, locked))
+    holds = _holds_named(intents, locked) | _holds_recalled(recalled)
+    loaded = load_positions(work, locked, grants=past.grants(), holds=holds)
     reverses = any(isinstance(intent.command, Reverse) for intent in intents)
     plan = Plan(names, loaded, dict(loaded), past, shares, reverses=reverses)
     for index, intent in enumerate(intents):
@@ -152,15 +153,14 @@ def record_dues(work: UnitOfWork, account_id: bytes, *, until: int) -> int:
 
 
 def _decide_one(intent: Intent, plan: Plan, recalled: dict[Key, EntryRecord], now: int) -> Outcome:
+    intent = _paired_here(intent, plan)
     check_accounts(intent, plan.positions, plan.names)
     key = None if intent.key_hash is None else (intent.account_id, intent.key_hash)
     if key is not None and (first := recalled.get(key)) is not None:
         check_same_intent(first, intent)
         return _replayed(intent, first, plan)
 
-    decision = decide(
-        _paired_here(intent, plan), plan.positions, names=plan.names, now=now, look=plan.past.look
-    )
+    decision = decide(intent, plan.positions, names=plan.names, now=now, look=plan.past.look)
     plan.entries.extend(decision.entries)
     plan.shares.extend(decision.shares)
     plan.positions.update((one.account.account_id, one) for one in decision.positions)
@@ -205,6 +205,13 @@ def _holds_named(intents: Iterable[Intent], locked: dict[bytes, AccountState]) -
         if intent.place is not None
         and intent.account_id in locked
         and not isinstance(intent.command, Reverse)
+    }
+
+
+def _holds_recalled(recalled: Mapping[Key, EntryRecord]) -> set[Address]:
+    """Return the holds that keys made before; a repeat is answered with what became of them."""
+    return {
+        (entry.account_id, entry.seq) for entry in recalled.values() if entry.operation is Operation.AUTHORIZE
     }
 
 
