@@ -148,6 +148,7 @@ def balance_text(
         lines.append("The last changes:")
     lines += [
         f"  {_instant(entry.at)}  {entry.kind}  {entry.amount:+} to {entry.posted_after}"
+        + (f", {entry.hold_amount:+} held to {entry.held_after}" if entry.hold_amount else "")
         + (f"  ({entry.reason!r})" if entry.reason else "")
         for entry in newest
     ]
@@ -179,7 +180,7 @@ def _source_text(source: Source) -> str:
     where = "the pool, credit without terms" if source.grant is None else _grant_name(source.grant)
     posted, held = source.amount, source.hold_amount
     said = [
-        *([f"{posted} into"] if posted > 0 else [f"{-posted} out of"] if posted < 0 else []),
+        *([f"{posted} to"] if posted > 0 else [f"{-posted} from"] if posted < 0 else []),
         *([f"{held} set aside in"] if held > 0 else [f"{-held} set free in"] if held < 0 else []),
     ]
     return f"  {' and '.join(said)} {where}"
