@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from itertools import islice
 
 import pytest
 
 from pluct_ledger.domain.pages import Page
+from pluct_ledger.errors import InvalidArgument
 
 NUMBERS = range(10)
 
@@ -54,3 +56,13 @@ def test_pages_are_equal_by_their_items_and_cursor() -> None:
     assert page_of_numbers() == Page((0, 1, 2, 3), "4")
     assert page_of_numbers() != replace(page_of_numbers(), next=None)
     assert len({page_of_numbers(), Page((0, 1, 2, 3), "4")}) == 1
+
+
+def test_a_copy_of_a_page_says_that_it_cannot_walk_on() -> None:
+    """A page that was pickled ends its walk with a plain refusal where more would follow."""
+    page = pickle.loads(pickle.dumps(Page((1, 2), "2")))  # noqa: S301 - of our own making
+
+    walk = page.all()
+    assert [next(walk), next(walk)] == [1, 2]
+    with pytest.raises(InvalidArgument, match="walk on"):
+        next(walk)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pluct_ledger.errors import InvalidArgument
+
 T = TypeVar("T")
 
 
@@ -40,10 +42,19 @@ class Page(_Walk, Generic[T]):
         return self
 
     def all(self) -> Iterator[T]:
-        """Yield the items of this page and of all that follow, fetched as they are reached."""
+        """Yield the items of this page and of all that follow, fetched as they are reached.
+
+        Raises:
+            InvalidArgument: more follows, but this is a copy of a page, which has no ledger to fetch it from.
+        """
         page: Page[T] = self
         while True:
             yield from page.items
             if page.next is None:
                 return
-            page = page._turn(page.next)  # type: ignore[attr-defined]  # the slot of _Walk, which holds no field
+            turn: Callable[[str], Page[T]] | None = getattr(page, "_turn", None)
+            if turn is None:
+                raise InvalidArgument(
+                    "page", "a copy of a page cannot walk on: ask the ledger with its `next`"
+                )
+            page = turn(page.next)
