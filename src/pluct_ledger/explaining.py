@@ -20,7 +20,7 @@ from pluct_ledger.domain.grants import Grant, grant_of
 from pluct_ledger.domain.holds import Hold, hold_of
 from pluct_ledger.domain.positions import HoldStatus, Position
 from pluct_ledger.domain.statements import Statement, statement_of
-from pluct_ledger.errors import EntryNotFound, InvalidArgument
+from pluct_ledger.errors import Contended, EntryNotFound, InvalidArgument
 from pluct_ledger.history import History
 from pluct_ledger.reading import balance_of, settled
 from pluct_ledger.storage.positions import read_positions
@@ -28,6 +28,7 @@ from pluct_ledger.storage.unit_of_work import UnitOfWork
 
 _LAST: Final = 5
 _PAGE: Final = 1000
+_LOOKS: Final = 100
 
 
 class Explaining(History):
@@ -43,14 +44,26 @@ class Explaining(History):
         Raises:
             InvalidArgument: an argument is wrong, or `end` is not after `start`.
             AccountNotFound: the owner has no account in this book and asset.
+            Contended: others wrote to the account all the while.
         """
         first, over = micros_of(start, "start"), micros_of(end, "end")
         if over <= first:
             raise InvalidArgument("end", "must be after start")
-        now = self.desk.now()
-        opening = self.balance(owner, at=instant_of(first - 1))
-        closing = self.balance(owner, at=instant_of(max(first - 1, min(over - 1, now))))
-        page = self.entries(owner, limit=_PAGE, since=start, until=end)
+        account = self.account(owner)
+        for _ in range(_LOOKS):
+            # Where the clock lags, the present is that of the newest entry.
+            newest = account.opened_at if account.last_at is None else account.last_at
+            now = max(self.desk.now(), micros_of(newest, "last_at"))
+            opening = self.balance(owner, at=instant_of(first - 1))
+            closing = self.balance(owner, at=instant_of(max(first - 1, min(over - 1, now))))
+            entries = tuple(self.entries(owner, limit=_PAGE, since=start, until=end).all())[::-1]
+            # Others may have written between these reads; then they are read again.
+            again = self.account(owner)
+            if again.entry_count == account.entry_count:
+                break
+            account = again
+        else:
+            raise Contended("an account did not stand still while its statement was made; ask again")
         return statement_of(
             owner=owner,
             book=self.desk.names.book,
@@ -58,7 +71,7 @@ class Explaining(History):
             start=start,
             end=end,
             opening=opening,
-            entries=tuple(page.all())[::-1],
+            entries=entries,
             closing=closing,
         )
 
