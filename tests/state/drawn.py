@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer
-from tests.state.model import MOST, AnyCommand
+from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer
+from tests.state.model import MOST, AnyCommand, Moving, payer_of
 
 # Names that differ for us and are one name for a careless collation.
 OWNERS: Final = ("ada", "ADA", "ada ", "ad\u00e1")
@@ -78,7 +78,7 @@ def adjustments(draw: st.DrawFn) -> Adjust:
     return Adjust(draw(owners), draw(changes), **options)
 
 
-commands: Final[st.SearchStrategy[Command]] = st.one_of(issues(), spends(), transfers(), adjustments())
+commands: Final[st.SearchStrategy[Moving]] = st.one_of(issues(), spends(), transfers(), adjustments())
 
 
 @st.composite
@@ -95,7 +95,7 @@ def contradictions(draw: st.DrawFn, command: AnyCommand) -> AnyCommand:
     """Draw another intent under the same key."""
     options: dict[str, Any] = {"idempotency_key": command.idempotency_key, "kind": command.kind}
     options["reason"] = "contradicts"
-    payer = command.source if isinstance(command, Transfer) else command.owner
+    payer = payer_of(command)
     others: list[AnyCommand] = [
         replace(command, kind="other"),
         Issue(payer, draw(amounts), **options),
@@ -110,7 +110,7 @@ def contradictions(draw: st.DrawFn, command: AnyCommand) -> AnyCommand:
     return draw(st.sampled_from(others))
 
 
-nonsense: Final[st.SearchStrategy[tuple[Command, str]]] = st.sampled_from(
+nonsense: Final[st.SearchStrategy[tuple[Moving, str]]] = st.sampled_from(
     (
         (Issue("ada", 0), "amount"),
         (Issue("ada", amount=True), "amount"),

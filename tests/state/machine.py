@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from pluct_ledger import Account, EntryNotFound, InvalidArgument, Ledger, Receipt, Refused
-from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer
+from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer
 from tests.clock import FrozenClock
 from tests.state import drawn, expected
-from tests.state.model import AnyCommand, Model, No, Told
+from tests.state.model import AnyCommand, Model, Moving, No, Told
 
 HOSTS: Final = ("session", "connection")
 DOORS: Final = ("own", "batch", "borrowed")
@@ -115,7 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.act("own", self.ledger, self.draw_contradiction(data, self.keyed))
 
     @step(bad=drawn.nonsense)
-    def talk_nonsense(self, bad: tuple[Command, str]) -> None:
+    def talk_nonsense(self, bad: tuple[Moving, str]) -> None:
         command, argument = bad
         with pytest.raises(InvalidArgument) as caught:
             self.ledger.apply(command)
@@ -243,7 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
             told = no
         self.compare(door, command, outcome, told)
 
-    def act_many(self, door: str, ledger: Ledger, commands: Sequence[Command], *, atomic: bool) -> None:
+    def act_many(self, door: str, ledger: Ledger, commands: Sequence[Moving], *, atomic: bool) -> None:
         """Hand a batch to the ledger and to the model, and compare what they answer."""
         outcomes: Sequence[Receipt | Refused] | Refused
         try:
@@ -302,7 +302,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # What is drawn depends on what was done before.
 
-    def draw_command(self, data: st.DataObject) -> Command:
+    def draw_command(self, data: st.DataObject) -> Moving:
         """Draw a command that fits into a batch: a new one, or one about a key that was met before."""
         keyed = [one for one in self.keyed if not isinstance(one, OpenAccount)]
         command: Any
@@ -317,7 +317,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 command = data.draw(drawn.commands, "command")
         return command  # type: ignore[no-any-return]  # none of the three draws an OpenAccount from these
 
-    def draw_batch(self, data: st.DataObject) -> list[Command]:
+    def draw_batch(self, data: st.DataObject) -> list[Moving]:
         return [self.draw_command(data) for _ in range(data.draw(st.integers(1, 5), "size"))]
 
     def draw_repeat(self, data: st.DataObject, keyed: Sequence[AnyCommand]) -> AnyCommand:

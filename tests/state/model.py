@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from pluct_ledger.domain.commands import Adjust, Command, Issue, OpenAccount, Spend, Transfer
+from pluct_ledger.domain.commands import Adjust, Issue, OpenAccount, Spend, Transfer
 
 MOST: Final = 2**53 - 1
 
-AnyCommand = Command | OpenAccount
+Moving = Issue | Spend | Transfer | Adjust
+AnyCommand = Moving | OpenAccount
 
 
 class No(Exception):
@@ -144,7 +145,7 @@ class Model:
             return Told(purse.log[seq - 1], replayed=True)
         return act(self, command, ask, now)
 
-    def do_many(self, commands: Sequence[Command], now: datetime, *, atomic: bool) -> list[Told | No]:
+    def do_many(self, commands: Sequence[Moving], now: datetime, *, atomic: bool) -> list[Told | No]:
         """Do commands one after the other; with `atomic`, all of them or, raising the first `No`, none."""
         trial = self.copy()
         outcomes: list[Told | No] = []
