@@ -141,7 +141,7 @@ def balance_text(
         for hold in holds
     ]
     lines += [
-        f"If nothing is used, {amount} expire at {_instant(when)}." for when, amount in balance.expiring
+        f"If nothing is used, {amount} will expire at {_instant(when)}." for when, amount in balance.expiring
     ]
     newest = list(last)
     if newest:
@@ -249,7 +249,7 @@ def _grant_text(grant: Grant) -> str:
         begins = "" if grant.effective_at is None else f" at {_instant(grant.effective_at)}"
         return f"{grant.pending} will come{begins} from {name}."
     held = f", {grant.held} of them held" if grant.held else ""
-    return f"{grant.posted} of {grant.amount} are left of {name}{held}."
+    return f"{name[0].upper()}{name[1:]} has {grant.posted} of {grant.amount} left{held}."
 
 
 def _remarks(entry: Entry) -> list[str]:
