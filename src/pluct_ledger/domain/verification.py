@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pluct_ledger.domain.accounts import AccountState, account_id_of, empty_account
 from pluct_ledger.domain.entries import EntryRecord, Operation, digest_of_record, entry_id_of
 from pluct_ledger.domain.idempotency import key_hash_of
-from pluct_ledger.domain.positions import GrantState, HoldState, Position, ShareRecord, fold, grants_brought
+from pluct_ledger.domain.positions import (
+    GrantKey,
+    GrantState,
+    HoldState,
+    Position,
+    ShareRecord,
+    fold,
+    grants_brought,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +178,17 @@ class Replay:
         return fold(before, replace(entry, terms=None), ())
 
     def cache(
-        self, newest_seq: int, grants: Sequence[GrantState], holds: Sequence[HoldState]
+        self,
+        newest_seq: int,
+        grants: Sequence[GrantState],
+        holds: Sequence[HoldState],
+        open_grants: Collection[GrantKey],
     ) -> Iterator[Finding]:
         """Compare the rows of the account, its grants and its holds with the whole replay.
 
         Args:
             newest_seq: the highest seq that the log holds for this account.
+            open_grants: those of the grants that their rows call open.
         """
         if self._broken:
             return
@@ -191,6 +204,9 @@ class Replay:
             record = f"grant {entry_id_of(self.stored.account_id, key[0])} part {key[1]}"
             stored, replayed = stored_grants.get(key), self.position.grants.get(key)
             yield from _compared_rows(record, _CACHED_OF_GRANT, stored, replayed)
+            if stored is not None and replayed is not None and (key in open_grants) is not replayed.is_open:
+                found, expected = ("open", "closed") if key in open_grants else ("closed", "open")
+                yield Finding(record, "status", f"{found}, but the log says {expected}")
         stored_holds = {hold.seq: hold for hold in holds}
         for seq in sorted(stored_holds.keys() | self.position.holds.keys()):
             record = f"hold {entry_id_of(self.stored.account_id, seq)}"

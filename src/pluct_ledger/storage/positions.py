@@ -48,7 +48,7 @@ SHARE_COLUMNS: Final = ("account_id", "seq", "grant_seq", "grant_part", "amount"
 
 _CHANGING_OF_GRANT: Final = ("posted", "held", "pending", "status")
 _CHANGING_OF_HOLD: Final = ("held", "expires_at", "status")
-_OPEN: Final = 0
+OPEN: Final = 0
 _CLOSED: Final = 1
 _ROWS_A_TIME: Final = 500
 _LOOKS: Final = 100
@@ -235,7 +235,7 @@ def _load_grants(
     grant = work.tables.grant
     columns = (grant.c.account_id, *(grant.c[name] for name in GRANT_COLUMNS))
     statements = [
-        select(*columns).where(grant.c.account_id.in_(chunk), true() if closed else grant.c.status == _OPEN)
+        select(*columns).where(grant.c.account_id.in_(chunk), true() if closed else grant.c.status == OPEN)
         for chunk in in_chunks(account_ids)
     ]
     statements += [
@@ -315,7 +315,7 @@ def _load_hold_parts(
 
 def _grant_row(account_id: bytes, grant: GrantState) -> dict[str, Any]:
     row = {name: getattr(grant, name) for name in GRANT_COLUMNS}
-    return row | {"account_id": account_id, "status": _OPEN if grant.is_open else _CLOSED}
+    return row | {"account_id": account_id, "status": OPEN if grant.is_open else _CLOSED}
 
 
 def _hold_row(account_id: bytes, hold: HoldState) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import exists, func, or_, select, true, tuple_
 from pluct_ledger.domain.accounts import AccountState, account_id_of, ledger_id_of
 from pluct_ledger.domain.cases import Names
 from pluct_ledger.domain.entries import EntryRecord
-from pluct_ledger.domain.positions import HAS_GRANTS, HAS_HOLDS, GrantState, HoldState, ShareRecord
+from pluct_ledger.domain.positions import HAS_GRANTS, HAS_HOLDS, GrantKey, GrantState, HoldState, ShareRecord
 from pluct_ledger.domain.verification import Finding, Replay, pair_findings
 from pluct_ledger.errors import Contended, Corrupted
 from pluct_ledger.storage.accounts import COLUMNS as ACCOUNT_COLUMNS
@@ -22,6 +22,7 @@ from pluct_ledger.storage.entries import record_of
 from pluct_ledger.storage.positions import (
     GRANT_COLUMNS,
     HOLD_COLUMNS,
+    OPEN,
     SHARE_COLUMNS,
     grant_state_of,
     hold_state_of,
@@ -50,13 +51,17 @@ def count_entries(work: UnitOfWork, names: Names, owner: str | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The rows of one account at one moment, or what keeps its own from being read, and the newest seq of its log."""
+    """The rows of one account at one moment, or what keeps its own from being read, and the newest seq of its log.
+
+    `open_grants` are those among its grants that their rows call open: only these are loaded for a write.
+    """
 
     account_id: bytes
     account: AccountState | Finding
     newest_seq: int
     grants: Sequence[GrantState]
     holds: Sequence[HoldState]
+    open_grants: frozenset[GrantKey] = frozenset()
 
 
 def accounts_to_verify(
@@ -75,7 +80,7 @@ def accounts_to_verify(
         ids = sorted(its_id for its_id in found if its_id not in stored)
         if not ids:
             return [stored[its_id] for its_id in sorted(stored)]
-        grants, holds = _grants_and_holds(work, ids)
+        grants, holds, open_grants = _grants_and_holds(work, ids)
         # Others may have written between these reads; an account that moved meanwhile is read again.
         again = _with_newest(work, [account.c.account_id.in_(ids)], limit=len(ids))
         for its_id in ids:
@@ -83,7 +88,12 @@ def accounts_to_verify(
             alone = its_id not in grants and its_id not in holds and not _has_terms(state)
             if alone or _seq(again[its_id][0]) == _seq(state):
                 stored[its_id] = Stored(
-                    its_id, state, newest_seq, grants.get(its_id, ()), holds.get(its_id, ())
+                    its_id,
+                    state,
+                    newest_seq,
+                    grants.get(its_id, ()),
+                    holds.get(its_id, ()),
+                    frozenset(open_grants.get(its_id, ())),
                 )
         found.update(again)
     raise Contended("an account did not stand still while it was read; verify again")
@@ -127,17 +137,21 @@ def _read(read: Callable[[Sequence[Any]], T], row: Sequence[Any]) -> T | Finding
 
 def _grants_and_holds(
     work: UnitOfWork, account_ids: list[bytes]
-) -> tuple[dict[bytes, list[GrantState]], dict[bytes, list[HoldState]]]:
+) -> tuple[dict[bytes, list[GrantState]], dict[bytes, list[HoldState]], dict[bytes, set[GrantKey]]]:
     grant, hold = work.tables.grant, work.tables.hold
     grants: dict[bytes, list[GrantState]] = {}
     holds: dict[bytes, list[HoldState]] = {}
-    statement = select(grant.c.account_id, *(grant.c[name] for name in GRANT_COLUMNS))
+    open_grants: dict[bytes, set[GrantKey]] = {}
+    statement = select(grant.c.account_id, grant.c.status, *(grant.c[name] for name in GRANT_COLUMNS))
     for row in work.execute(statement.where(grant.c.account_id.in_(account_ids))):
-        grants.setdefault(row.account_id, []).append(grant_state_of(row[1:]))
+        state = grant_state_of(row[2:])
+        grants.setdefault(row.account_id, []).append(state)
+        if row.status == OPEN:
+            open_grants.setdefault(row.account_id, set()).add(state.key)
     statement = select(hold.c.account_id, *(hold.c[name] for name in HOLD_COLUMNS))
     for row in work.execute(statement.where(hold.c.account_id.in_(account_ids))):
         holds.setdefault(row.account_id, []).append(hold_state_of(row[1:]))
-    return grants, holds
+    return grants, holds, open_grants
 
 
 def verify_accounts(work: UnitOfWork, names: Names, batch: Sequence[Stored]) -> Iterator[Finding | int]:
@@ -179,7 +193,8 @@ def verify_accounts(work: UnitOfWork, names: Names, batch: Sequence[Stored]) -> 
 def _compared(replays: dict[bytes, Replay], stored: dict[bytes, Stored], its_id: bytes) -> Iterator[Finding]:
     if (replay := replays.get(its_id)) is not None:
         yield from replay.names()
-        yield from replay.cache(stored[its_id].newest_seq, stored[its_id].grants, stored[its_id].holds)
+        one = stored[its_id]
+        yield from replay.cache(one.newest_seq, one.grants, one.holds, one.open_grants)
 
 
 def moved_in_all(work: UnitOfWork, names: Names) -> int:
