@@ -126,7 +126,9 @@ class Explaining(History):
         )
         shown = instant_of(self.desk.now() if instant is None else instant)
         until = None if instant is None else instant_of(instant + 1)
-        last = self.entries(owner, limit=_LAST, until=until).items
+        # What others have written since belongs to no balance that is explained here.
+        newest = str(position.account.seq + 1)
+        last = self.entries(owner, limit=_LAST, before=newest, until=until).items
         account, balance = account_of(position.account), balance_of(position)
         open_grants = sorted(
             (one for one in position.grants.values() if one.is_open), key=lambda one: one.order

@@ -32,6 +32,24 @@ def test_the_commands_work_on_every_database(
     run_here("spend", "ada", "20", code=17)
     run_here("transfer", "ada", "Zoë 日本", "4")
     run_here("adjust", "ada", "-1", "--reason", "Counted twice")
+
+    run_here("grant", "cleo", "20", "--expires-in", "30d", "--label", "Spring", "--granted-by", "marketing")
+    hold = run_here("hold", "authorize", "cleo", "8", "--ttl", "15m", "--json").json["hold_id"]
+    run_here("hold", "extend", hold, "--ttl", "1h")
+    spend = run_here("hold", "capture", hold, "6", "--json").json["entry_id"]
+    run_here("reverse", spend, "2")
+    run_here("overdraft", "cleo", "unlimited")
+    run_here("freeze", "cleo")
+    run_here("spend", "cleo", "1", code=15)
+    run_here("unfreeze", "cleo")
+    assert run_here("grants", "cleo", "--json").json["items"][0]["posted"] == 16
+    assert run_here("balance", "cleo", "--at", "3000-01-01T00:00:00Z", "--json").json["posted"] == 0
+    assert "'Spring', granted by 'marketing'" in run_here("explain", spend).out
+    assert "16 available" in run_here("explain-balance", "cleo").out
+    month = ("2026-01-01T00:00:00Z", "3000-01-01T00:00:00Z")
+    assert len(run_here("statement", "cleo", *month, "--csv").out.splitlines()) == 9
+    assert run_here("maintenance", "--json").json["done"]
+
     token = run_here("token", "vend", "ada").out
     assert run_here("token", "validate", "--json", stdin=token).json["owner"] == "ada"
 
@@ -49,7 +67,7 @@ def test_the_commands_work_on_every_database(
     assert run_here(*export, "--json").json["entries_written"] == 3
     assert run_here(*export, "--json").json["entries_already_there"] == 3
     owners = [one["owner"] for one in run_here("accounts", "--json").json["items"]]
-    assert owners == ["Zoë 日本", "ada", "racer"]
+    assert owners == ["Zoë 日本", "ada", "cleo", "racer"]
     assert run_here("account", "ada", "--json").json["posted"] == 4
     assert len(run_here("entries", "ada").out.splitlines()) == 5
-    assert run_here("verify", "--json").json["accounts"] == 3
+    assert run_here("verify", "--json").json["accounts"] == 4
