@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Executable, delete, insert, update
+from sqlalchemy import Executable, delete, insert, literal, select, update
 
 from pluct_ledger import Ledger
 from pluct_ledger.domain.accounts import account_id_of
@@ -49,9 +49,15 @@ def account(**values: Any) -> Executable:
 
 
 def added(seq: int, grant_seq: int, amount: int) -> Executable:
-    """Insert a share."""
-    row = {"account_id": ADA, "seq": seq, "grant_seq": grant_seq, "grant_part": 0, "amount": amount}
-    return insert(SHARE).values(**row, hold_amount=0)
+    """Insert a copy of a share of entry 4 under another address."""
+    values = {"seq": seq, "grant_seq": grant_seq, "amount": amount}
+    columns = [
+        literal(values[column.name], column.type).label(column.name) if column.name in values else column
+        for column in SHARE.columns
+    ]
+    source = select(*columns).where(SHARE.c.account_id == ADA, SHARE.c.seq == 4)
+    copy = insert(SHARE).from_select([column.name for column in SHARE.columns], source)
+    return copy.execution_options(preserve_rowcount=True)
 
 
 def gone(table: Any, seq: int) -> Executable:
