@@ -105,7 +105,9 @@ WISHES: Final[dict[str, st.SearchStrategy[Wish]]] = {
         signed_amount=st.integers(-8, 7).map(lambda n: n if n < 0 else n + 1),
         reason=st.just("counted again"),
     ),
-    "authorize": _wish(c.Authorize, owner=owners, amount=amounts, ttl=spans),
+    "authorize": _wish(
+        c.Authorize, owner=st.sampled_from(("ada", "ada", "bob", "cy")), amount=amounts, ttl=spans
+    ),
     "capture": _wish(
         c.Capture, _picks, amount=st.one_of(st.none(), amounts), final=_flags, allow_over=_flags
     ),
@@ -119,7 +121,7 @@ WISHES: Final[dict[str, st.SearchStrategy[Wish]]] = {
         expired_grace=st.one_of(st.none(), spans),
     ),
     "set_overdraft_limit": _wish(c.SetOverdraftLimit, owner=owners, limit=st.sampled_from((0, 3, 10, None))),
-    "freeze": _wish(c.Freeze, owner=owners),
+    "freeze": _wish(c.Freeze, owner=st.sampled_from(("bob", "bob", "ada"))),
     "unfreeze": _wish(c.Unfreeze, owner=owners),
     "close": _wish(c.Close, owner=st.sampled_from(("cy", "cy", "ada"))),
 }

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from pluct_ledger import Ledger, Receipt, Refused, maintenance
-from pluct_ledger.domain.commands import Issue, OpenAccount
+from pluct_ledger.domain.commands import Authorize, Issue, OpenAccount
 from pluct_ledger.domain.entries import Share
 from tests.clock import FrozenClock
 from tests.terms_state import drawn, seen
@@ -25,6 +25,7 @@ from tests.terms_state.rules import AnyCommand, Model, Told, micros
 from tests.terms_state.saying import No
 
 HOSTS: Final = ("session", "connection")
+ABOUT_HOLDS: Final = ("capture", "void", "extend")
 OTHER_RULES: Final = ("repeat", "contradict", "batch", "borrow", "jump", "lag", "maintain", "look_at")
 
 
@@ -58,12 +59,15 @@ class TermsMachine(RuleBasedStateMachine):
         self.steps = 0
         self.met: set[str] = set()
 
-    @initialize(terms=drawn.spans)
-    def begin(self, terms: timedelta) -> None:
+    @initialize(terms=drawn.spans, cy=st.booleans())
+    def begin(self, terms: timedelta, cy: bool) -> None:
         """Begin with some credit, part of it on terms, so that commands find some more often than not."""
         self.act(self.ledger, OpenAccount("ada", initial=15, overdraft_limit=4))
         self.act(self.ledger, Issue("ada", 10, expires_at=terms))
         self.act(self.ledger, Issue("bob", 12, expires_at=terms * 2, priority=1))
+        if cy:
+            self.act(self.ledger, OpenAccount("cy", overdraft_limit=5))
+            self.act(self.ledger, Authorize("ada", 12, ttl=timedelta(seconds=4)))
 
     @precondition(lambda self: self.keyed)
     @rule(pick=st.integers(0, 20))
@@ -281,6 +285,12 @@ def _rule_of(name: str, wish: st.SearchStrategy[Wish]) -> Callable[..., None]:
 
     wished.__name__ = wished.__qualname__ = name
     as_rule: Callable[[Callable[..., None]], Callable[..., None]] = rule(wish=wish)
+    if name in ABOUT_HOLDS:
+        # Now and then there is none: a hold that has lapsed is met as well, and batches name what is not there.
+        held: Callable[[Callable[..., None]], Callable[..., None]] = precondition(
+            lambda self: any(one.reserves for one in self.model.purses.values())
+        )
+        return held(as_rule(wished))
     return as_rule(wished)
 
 
