@@ -124,7 +124,9 @@ class Explaining(History):
         position = self._read_one(
             owner, lambda work, now: self._as_of(work, account_id, now, instant).position
         )
-        shown = instant_of(self.desk.now() if instant is None else instant)
+        # Where the clock lags, the present is that of the newest entry.
+        now = max(self.desk.now(), position.account.last_at)
+        shown = instant_of(now if instant is None else instant)
         until = None if instant is None else instant_of(instant + 1)
         # What others have written since belongs to no balance that is explained here.
         newest = str(position.account.seq + 1)

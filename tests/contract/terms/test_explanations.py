@@ -186,3 +186,17 @@ def test_an_empty_balance_can_be_explained(ledger: Ledger) -> None:
         ledger.explain_balance("nobody")
     with pytest.raises(InvalidArgument):
         ledger.explain_balance("ada", t(1).replace(tzinfo=None))
+
+
+def test_a_present_balance_is_never_told_as_of_before_its_newest_entry(
+    ledger: Ledger, clock: FrozenClock
+) -> None:
+    """Where the clock lags, what is explained is the present of the account, and it says so."""
+    later(clock, 9)
+    ledger.grant("ada", 5)
+    later(clock, 1)
+
+    told = ledger.explain_balance("ada")
+
+    assert (told.at, told.balance.posted) == (t(9), 5)
+    assert told.text.startswith("At 2030-01-01 00:00:09Z")
