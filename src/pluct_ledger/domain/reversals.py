@@ -51,9 +51,13 @@ def decide_reverse(case: Case) -> EntryRecord:
 def _original(case: Case) -> Original:
     place = case.intent.place or 0
     original = case.look(case.intent.account_id, place)
-    if original is None:
-        raise EntryNotFound(entry_id=entry_id_of(case.intent.account_id, place))
-    return original
+    if original is not None:
+        return original
+    # What fell due is an entry already, though this very command would be the one to record it.
+    for entry in case.draft.entries:
+        if entry.seq == place:
+            raise NotReversible(entry_id=entry.entry_id, operation=entry.operation.word)
+    raise EntryNotFound(entry_id=entry_id_of(case.intent.account_id, place))
 
 
 def _command(case: Case) -> Reverse:
