@@ -53,7 +53,7 @@ def test_credit_on_terms_agrees_with_the_model(
     monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 40, raising=False)
     profile = settings.default
     assert profile is not None
-    examples, steps, every = (500, 50, 25) if lane == "sqlite" else (60, 40, 20)
+    examples, steps, every = (500, 50, 50) if lane == "sqlite" else (60, 40, 40)
     examples = examples * profile.max_examples // 50
 
     class Machine(TermsMachine):
