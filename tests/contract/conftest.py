@@ -23,9 +23,9 @@ def _is_paired(item: pytest.Item) -> bool:
     chosen: dict[str, Any] = (
         item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     )
-    if item.path.parent != Path(__file__).parent or "caller" not in chosen:
+    if not item.path.is_relative_to(Path(__file__).parent) or "caller" not in chosen:
         return True
-    return chosen["caller"] in PAIRS[chosen["lane"]]
+    return chosen["caller"] not in CALLERS or chosen["caller"] in PAIRS[chosen["lane"]]
 
 
 @pytest.fixture(params=CALLERS)
