@@ -222,7 +222,7 @@ def test_an_entry_is_explained_in_sentences(cli: Call) -> None:
         (["freeze", "ada"], "From then on the account is frozen."),
         (["spend", "ada", "99", "--up-to"], "It was to move as much of 99 as there was."),
         (["spend", "ada", "1", "--kind", "job"], "a spend called 'job'"),
-        (["adjust", "ada", "-1", "--reason", "x"], "an adjust, at"),
+        (["adjust", "ada", "-1", "--reason", "x"], "an adjustment, at"),
         (
             ["grant", "ada", "7", "--effective-at", YEAR_3000],
             "It granted 7, to be used from 3000-01-01 00:00:00Z on.",

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from pluct_ledger.domain.accounts import Account, Balance
 from pluct_ledger.domain.arguments import instant_of
 from pluct_ledger.domain.entries import Entry
 from pluct_ledger.domain.grants import Grant
 from pluct_ledger.domain.holds import Hold
+
+_NOUNS: Final = {
+    "activate": "activation",
+    "adjust": "adjustment",
+    "authorize": "authorization",
+    "expire": "expiry",
+    "reverse": "reversal",
+}
+"""Operations whose names are no nouns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +166,9 @@ def balance_text(
 
 
 def _named(entry: Entry) -> str:
-    article = "an" if entry.operation[0] in "aeiou" else "a"
+    noun = _NOUNS.get(entry.operation, entry.operation)
     called = "" if entry.kind == entry.operation else f" called {entry.kind!r}"
-    return f"{article} {entry.operation}{called}"
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}{called}"
 
 
 def _changes(entry: Entry) -> list[str]:
