@@ -251,7 +251,9 @@ def _extend(trial: Trial, command: c.Extend, owner: str, place: int) -> Line:
 def _control(trial: Trial, command: AnyCommand, owner: str, _place: int) -> Line:
     purse = trial.take(owner)
     at = trial.settle(purse)
-    if isinstance(command, c.Close) and (purse.posted or purse.held or purse.pending):
+    if isinstance(command, c.Close) and (
+        purse.posted or purse.held or purse.pending or any(lot.left for lot in purse.lots.values())
+    ):
         facts = {"posted": purse.posted, "held": purse.held, "pending": purse.pending}
         raise No("account_not_empty", owner=owner, **facts)
     if isinstance(command, c.SetOverdraftLimit):

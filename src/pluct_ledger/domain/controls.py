@@ -27,8 +27,10 @@ def decide_close(case: Case) -> EntryRecord:
     check_not_closed(case.account)
     case.settle()
     account = case.account
-    to_come = sum(grant.pending for grant in case.draft.position.grants.values())
-    if account.posted or account.held or to_come:
+    grants = case.draft.position.grants.values()
+    to_come = sum(grant.pending for grant in grants)
+    # A grant beside a debt of the same size comes to 0 as well, but only until it expires.
+    if account.posted or account.held or to_come or any(grant.posted for grant in grants):
         raise AccountNotEmpty(owner=account.owner, posted=account.posted, held=account.held, pending=to_come)
     return _controlled(case)
 

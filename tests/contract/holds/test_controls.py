@@ -321,3 +321,16 @@ def test_an_adjustment_ignores_limits_and_uses_in_order(ledger: Ledger, clock: F
     for reason in ("", "  ", None):
         with pytest.raises(InvalidArgument):
             ledger.adjust("ada", 1, reason=reason)
+
+
+def test_a_grant_beside_a_debt_keeps_an_account_open(ledger: Ledger, clock: FrozenClock) -> None:
+    """An account whose grant and debt come to 0 cannot be closed: the grant would expire and leave the debt."""
+    ledger.open_account("eve", overdraft_limit=5)
+    ledger.grant("eve", 5, expires_at=clock() + HOUR)
+    first = ledger.spend("eve", 5)
+    ledger.spend("eve", 5)
+    ledger.reverse(first.entry_id)
+    assert ledger.balance("eve").posted == 0
+
+    with pytest.raises(AccountNotEmpty):
+        ledger.close("eve")
