@@ -38,10 +38,10 @@ def _difference(entry: EntryRecord, intent: Intent) -> str | None:
         return "operation"
     if entry.kind != intent.kind:
         return "kind"
-    if entry.counter_account_id != intent.target_id:
-        return "target"
     if entry.concerns_seq != intent.place:
         return "entry_id" if entry.operation is Operation.REVERSE else "hold_id"
+    if entry.counter_account_id != intent.target_id:
+        return "target"
     changed = entry.hold_amount if entry.operation is Operation.AUTHORIZE else entry.amount
     sign = 1 if entry.operation is Operation.GRANT else -1
     before, now = _arguments(changed, entry.terms, sign), _arguments(intent.amount, intent.terms, sign)

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from pluct_ledger import EntryNotFound, InsufficientCredit, Ledger, Receipt, ReversalExceedsOriginal
+from pluct_ledger import (
+    EntryNotFound,
+    InsufficientCredit,
+    Ledger,
+    NotReversible,
+    Receipt,
+    ReversalExceedsOriginal,
+)
 from pluct_ledger.commands import Issue, Reverse, Spend
 from tests.clock import FrozenClock
 from tests.contract.callers import Caller
@@ -247,3 +254,17 @@ def test_another_books_grant_is_not_found(ledger: Ledger, clock: FrozenClock, gi
         ledger.for_book("other").reverse(give(ledger, clock))
 
     assert ledger.balance("ada").posted == 10
+
+
+def test_what_fell_due_cannot_be_reversed_though_nothing_has_recorded_it(
+    ledger: Ledger, clock: FrozenClock
+) -> None:
+    """An expiry is shown as an entry before any write records it, and is refused as that entry."""
+    ledger.grant("eve", 5, expires_at=clock() + HOUR)
+    clock.advance(HOUR)
+    (expired, _granted) = ledger.entries("eve")
+
+    with pytest.raises(NotReversible) as refused:
+        ledger.reverse(expired.entry_id)
+
+    assert refused.value.operation == "expire"

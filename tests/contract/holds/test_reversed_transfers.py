@@ -8,7 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from pluct_ledger import EntryNotFound, InsufficientCredit, Ledger, Receipt, Refused, ReversalExceedsOriginal
+from pluct_ledger import (
+    EntryNotFound,
+    IdempotencyMismatch,
+    InsufficientCredit,
+    Ledger,
+    Receipt,
+    Refused,
+    ReversalExceedsOriginal,
+)
 from pluct_ledger.commands import Reverse, Spend, Transfer
 from tests.clock import FrozenClock
 from tests.contract.callers import Caller
@@ -295,3 +303,15 @@ def test_another_books_transfer_is_not_found(ledger: Ledger, caller: Caller, leg
         ledger.for_book("other").reverse(entry_id)
 
     assert caller.rows() == before
+
+
+def test_a_key_that_reversed_a_transfer_is_no_key_for_another_entry(ledger: Ledger) -> None:
+    """The mismatch names the entry that is to be reversed, which is what the caller said otherwise."""
+    sent = ledger.transfer("ada", "bob", 10)
+    spent = ledger.spend("ada", 1)
+    ledger.reverse(sent.entry_id, 4, idempotency_key="k")
+
+    with pytest.raises(IdempotencyMismatch) as refused:
+        ledger.reverse(spent.entry_id, 1, idempotency_key="k")
+
+    assert refused.value.field == "entry_id"
