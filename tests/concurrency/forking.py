@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, event, text
 
 from pluct_ledger import Ledger, sqlite
 
@@ -53,9 +54,27 @@ def main(url: str, configured: str) -> None:
     ledger.grant("ada", 1_000)
 
     children = [forked(ledger) for _ in range(CHILDREN)]
+    try:
+        seqs = spent_with(children, ledger, engine)
+    except BaseException:
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+        raise
+    print(json.dumps(seqs))  # noqa: T201 - its answer
+
+
+def spent_with(children: list[Child], ledger: Ledger, engine: Engine) -> list[int]:
+    """Spend beside the children, close everything, and spend again; returns the seqs of all."""
+    lost: list[object] = []
+    event.listen(engine, "invalidate", lambda *what: lost.append(what))
     seqs = spent(ledger)
     for child in children:
         seqs += child.answer()
+    for _ in range(2):
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    assert not lost, "the children closed connections of their parent"
+
     engine.dispose()
     for child in children:
         child.go_on()
@@ -63,9 +82,8 @@ def main(url: str, configured: str) -> None:
     for child in children:
         seqs += child.answer()
         child.end()
-
-    print(json.dumps(seqs))  # noqa: T201 - its answer
     engine.dispose()
+    return seqs
 
 
 def spent(ledger: Ledger) -> list[int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Event
+from threading import Event, get_ident
 
 import pytest
 from sqlalchemy import Engine
 
 from pluct_ledger import InsufficientCredit, Ledger, VerifyReport
 from pluct_ledger.commands import Command, Issue, Spend, Transfer
+from pluct_ledger.storage.unit_of_work import watch_statements
 from tests.concurrency.crowd import at_once
 
 WRITERS = 8
@@ -97,3 +99,23 @@ def test_balances_among_transfers_are_never_torn(ledgers: list[Ledger], ledger: 
 
     assert sums == [150] * times
     assert times >= 2, "the writers were done before anything was read"
+
+
+def test_balances_are_those_of_one_moment(ledger: Ledger) -> None:
+    """However often others write between the statements of a reader, the balances of all that it asked for agree."""
+    for owner in OWNERS:
+        ledger.grant(owner, 50)
+    first, *_, last = sorted(OWNERS, key=ledger.account_id)
+    me, moved = get_ident(), [0]
+
+    def move(_connection: object, _statement: object) -> None:
+        if get_ident() == me:
+            moved[0] += 1
+            with ThreadPoolExecutor(1) as another:
+                another.submit(ledger.transfer, first, last, 2).result()
+
+    with watch_statements(move):
+        balances = [ledger.balances(OWNERS) for _ in range(3)]
+
+    assert [sum(balance.posted for balance in each.values()) for each in balances] == [150] * 3
+    assert moved[0] >= 3, "nobody wrote meanwhile"

@@ -13,6 +13,8 @@ from pluct_ledger import Ledger, sqlite
 from pluct_ledger.storage.schema import tables_in
 from tests.concurrency.crowd import at_once
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def untouched(tmp_path: Path) -> Iterator[Engine]:
