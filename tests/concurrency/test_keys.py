@@ -11,7 +11,7 @@ from pluct_ledger.commands import Command, Issue, Spend, Transfer
 from tests.concurrency.conftest import Crowd
 from tests.concurrency.crowd import Outcome, Processes
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def how_many(crowd: Crowd) -> int:

@@ -10,7 +10,7 @@ from pluct_ledger.domain.commands import OpenAccount
 from tests.concurrency.conftest import Crowd
 from tests.concurrency.crowd import Processes
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def how_many(crowd: Crowd) -> int:
