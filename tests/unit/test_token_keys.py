@@ -67,6 +67,8 @@ WEAK_SECRETS: dict[str, Any] = {
     "empty": "",
     "31 bytes": SECRET[:31],
     "one byte": "x",
+    "blank": " " * 64,
+    "zeros": bytes(32),
     "too long": bytes(range(256)) * 17,
     "secret, repeated": "secret" * 6,
     "secret, repeated and cut": ("secret" * 6)[:32],

@@ -306,6 +306,8 @@ def _is_other_key(raw: bytes) -> bool:
 def _is_well_known(raw: bytes) -> bool:
     """Published, or what templates write where a secret belongs, repeated or padded; randomness cannot be told."""
     text = raw.decode("latin-1").strip()
+    if not text.strip("\0"):
+        return True  # blank
     if text.rstrip("=").translate(_TO_URL_SAFE).lower() in _PUBLISHED_SECRETS or raw in _PUBLISHED_BYTES:
         return True
     core = _RUN.sub("", _SEPARATORS.sub("", text.lower())).rstrip("0123456789")
